@@ -1,0 +1,222 @@
+//! What answers prompts. The rest of the program knows only the [`Engine`] trait.
+//!
+//! - [`admission`]: who may generate now, who waits, who is turned away
+//! - [`registry`]: the models that are served, by name
+//! - `mistral`: quantized models on this machine's processor (feature `mistral`)
+
+pub mod admission;
+pub mod registry;
+
+#[cfg(feature = "mistral")]
+pub mod mistral;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+/// One loaded model that turns prompts into text.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// What this model is, for listings and for the records.
+    fn info(&self) -> &ModelInfo;
+
+    /// Renders and tokenizes the prompt and checks it against the model's limits. Cheap beside
+    /// [`Engine::generate`], and needs no place in the queue.
+    ///
+    /// # Errors
+    /// [`EngineError::ContextLength`] and [`EngineError::Invalid`] name what the caller can mend.
+    async fn prepare(&self, request: GenerateRequest) -> Result<Prepared, EngineError>;
+
+    /// Starts generating. Dropping the returned [`Generation`] stops the model within one token.
+    async fn generate(&self, prepared: Prepared) -> Result<Generation, EngineError>;
+
+    /// Whether a request could be answered now.
+    fn is_ready(&self) -> bool;
+}
+
+/// What is known of a model before it is asked anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Name in requests and listings.
+    pub id: String,
+    /// When the model was installed, in unix seconds.
+    pub created: i64,
+    /// Who published it.
+    pub owned_by: String,
+    /// Prompt and answer together, in tokens.
+    pub context_length: u32,
+    /// Changes whenever the same request might be answered differently: weights, engine, build.
+    pub system_fingerprint: String,
+}
+
+/// Who said a message. OpenAI's `developer` is mapped to `System`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+    Tool,
+}
+
+impl Role {
+    /// The name chat templates use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            Role::Tool => "tool",
+        }
+    }
+}
+
+/// One turn of a conversation, its text parts already joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub role: Role,
+    pub content: String,
+    pub name: Option<String>,
+}
+
+/// How the next token is chosen and when to stop. The defaults are OpenAI's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sampling {
+    /// 0 (always the likeliest token) to 2.
+    pub temperature: f32,
+    /// Keep the likeliest tokens whose probabilities reach this sum; 0 to 1.
+    pub top_p: f32,
+    /// Keep this many of the likeliest tokens (an extension; OpenAI has none).
+    pub top_k: Option<u32>,
+    /// Keep tokens at least this likely relative to the likeliest (an extension).
+    pub min_p: Option<f32>,
+    /// -2 to 2, taken once off every token already generated.
+    pub presence_penalty: f32,
+    /// -2 to 2, taken off a token for each time it was generated.
+    pub frequency_penalty: f32,
+    /// The same seed gives the same text; none gives a fresh one.
+    pub seed: Option<u64>,
+    /// Added to the logits of these token ids; -100 to 100.
+    pub logit_bias: Vec<(u32, f32)>,
+    /// Up to four strings that end the answer and are not part of it.
+    pub stop: Vec<String>,
+    /// Upper bound of the answer's length in tokens; clamped to what the context leaves.
+    pub max_tokens: Option<u32>,
+    /// `Some(n)` reports every token's log probability and its `n` likeliest alternatives (0 to 20).
+    pub top_logprobs: Option<u8>,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            top_p: 1.0,
+            top_k: None,
+            min_p: None,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            seed: None,
+            logit_bias: Vec::new(),
+            stop: Vec::new(),
+            max_tokens: None,
+            top_logprobs: None,
+        }
+    }
+}
+
+/// A question to a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateRequest {
+    pub messages: Vec<Message>,
+    pub sampling: Sampling,
+}
+
+/// A request that the model has accepted: tokenized, clamped, ready to run. Clones give the
+/// further choices of an `n` above one; give each its own seed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    /// The rendered prompt.
+    pub prompt: Vec<u32>,
+    /// `max_tokens` is always set, to what the context leaves at most.
+    pub sampling: Sampling,
+    /// Upper bound of the answer in tokens.
+    pub max_tokens: u32,
+}
+
+/// A running answer.
+#[derive(Debug)]
+pub struct Generation {
+    /// Ends after [`Event::Done`] or an error; closing without either means the engine died.
+    pub events: mpsc::Receiver<Result<Event, EngineError>>,
+}
+
+/// A piece of an answer, in order: any number of `Text`, then one `Done`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Text that is final: no stop string begins in it, no character is cut. May be empty when it
+    /// only carries `logprobs`.
+    Text {
+        text: String,
+        logprobs: Vec<TokenLogprob>,
+    },
+    Done {
+        finish_reason: FinishReason,
+        usage: TokenUsage,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model ended, or a stop string was met.
+    Stop,
+    /// `max_tokens` or the context was used up.
+    Length,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TokenUsage {
+    pub prompt_tokens: u32,
+    pub completion_tokens: u32,
+    /// Prompt tokens whose work was reused from earlier requests.
+    pub cached_tokens: u32,
+}
+
+/// How likely a token was, with what else was likely.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogprob {
+    pub token: TokenText,
+    pub top: Vec<TokenText>,
+}
+
+/// A token as text (invalid UTF-8 replaced), as bytes, and its natural log probability.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenText {
+    pub text: String,
+    pub bytes: Vec<u8>,
+    pub logprob: f32,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// Prompt and answer do not fit.
+    #[error(
+        "This model's maximum context length is {limit} tokens. However, your messages resulted in {prompt} tokens."
+    )]
+    ContextLength { limit: u32, prompt: u32 },
+    /// The model cannot take this value of a field.
+    #[error("{message}")]
+    Invalid {
+        param: &'static str,
+        message: String,
+    },
+    /// Too many are waiting already.
+    #[error("The model is busy: its queue is full.")]
+    Busy { retry_after: Duration },
+    /// Loading, or restarting after a fault.
+    #[error("The model is not ready yet.")]
+    Unavailable { retry_after: Duration },
+    /// The engine broke while answering. The text is for the log, not for the client.
+    #[error("The model failed: {0}")]
+    Failed(String),
+}

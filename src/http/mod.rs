@@ -1,0 +1,1 @@
+//! The wire: routes, errors in OpenAI's shape, the OpenAPI document.

@@ -1,0 +1,15 @@
+//! A private OpenAI in one binary. Requests travel one way:
+//! `http -> auth -> admission -> engine -> records -> http`, spelled out in [`pipeline`].
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod engine;
+pub mod http;
+pub mod models;
+pub mod openai;
+pub mod pipeline;
+pub mod records;
+pub mod store;

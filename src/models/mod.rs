@@ -1,0 +1,33 @@
+//! Models on disk: what is known, fetched, verified, converted and installed.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A model that is ready to be loaded: the contents of `model.json` in its directory, beside the
+/// weights, `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledModel {
+    pub id: String,
+    /// File name, within the directory, of the weights that the engine loads.
+    pub weights: String,
+    /// SHA-256 of those weights, in hex.
+    pub weights_sha256: String,
+    /// `general.architecture` of the GGUF file.
+    pub architecture: String,
+    /// Quantization that the engine runs, such as `Q8_0`.
+    pub quantization: String,
+    /// The longest prompt and answer together, in tokens.
+    pub context_length: u32,
+    /// Tokens that end an answer.
+    pub eos_token_ids: Vec<u32>,
+    /// Put before a prompt whose template has not put it there already.
+    pub bos_token_id: Option<u32>,
+    pub license: String,
+    pub owned_by: String,
+    /// When it was installed, in unix seconds.
+    pub created: i64,
+    /// Where it lies; not part of the manifest.
+    #[serde(skip)]
+    pub dir: PathBuf,
+}

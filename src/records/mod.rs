@@ -1,0 +1,53 @@
+//! Usage records that lose nothing: an answer is acknowledged only after its row is durable.
+
+mod usage;
+
+pub use usage::UsageRecorder;
+
+use serde::Serialize;
+
+/// What one answered request cost, whoever asked and however it ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UsageRow {
+    /// The `x-request-id` that the answer carried.
+    pub request_id: String,
+    /// When the request arrived, in unix milliseconds.
+    pub created_at_ms: i64,
+    pub api_key_id: String,
+    pub project_id: String,
+    pub model: String,
+    /// `chat.completions`.
+    pub endpoint: String,
+    pub stream: bool,
+    /// HTTP status; 499 for a client that left.
+    pub status: u16,
+    pub outcome: Outcome,
+    /// OpenAI's `finish_reason` of the first choice.
+    pub finish_reason: Option<String>,
+    /// OpenAI's error `code` or `type`.
+    pub error: Option<String>,
+    pub input_tokens: u32,
+    pub output_tokens: u32,
+    pub cached_tokens: u32,
+    /// Waiting for a place at the model.
+    pub queue_ms: u32,
+    /// From arrival to the first text; none when there was no text.
+    pub first_token_ms: Option<u32>,
+    /// From arrival to this record.
+    pub duration_ms: u32,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Completed,
+    Failed,
+    /// The client left before the end.
+    Cancelled,
+}
+
+/// The row could not be made durable; the answer must not be acknowledged.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the usage record could not be stored: {0}")]
+pub struct RecordError(pub String);
