@@ -1,5 +1,19 @@
 //! Models on disk: what is known, fetched, verified, converted and installed.
 
+pub mod catalog;
+mod digest;
+mod download;
+pub mod error;
+mod fetch;
+#[cfg(feature = "mistral")]
+pub mod import;
+mod library;
+mod progress;
+mod wheel;
+
+pub use library::Library;
+pub use progress::Progress;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -30,4 +44,13 @@ pub struct InstalledModel {
     /// Where it lies; not part of the manifest.
     #[serde(skip)]
     pub dir: PathBuf,
+}
+
+/// The model that is served when nobody asks for another.
+pub const DEFAULT_MODEL: &str = "smollm2-135m-instruct";
+
+/// Whether a name may become a directory and a model's name in requests.
+pub(crate) fn is_valid_id(id: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=96).contains(&id.len()) && !id.starts_with('.') && id.bytes().all(allowed)
 }

@@ -1,0 +1,233 @@
+//! Renders a model's own chat template (Jinja) the way Hugging Face's `transformers` does, which
+//! is what template authors test against:
+//! <https://huggingface.co/docs/transformers/chat_templating_writing>.
+
+use std::fmt::Write as _;
+use std::io;
+
+use minijinja::{Environment, Error, ErrorKind, Value, context};
+use serde::Serialize;
+use serde_json::ser::Formatter;
+
+use crate::engine::Message;
+
+/// A prompt of more bytes than this is no answerable prompt but a template gone wild.
+const LONGEST_PROMPT: usize = 64 * 1024 * 1024;
+
+/// Why a conversation has no rendering.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// The template itself turned the conversation down (`raise_exception`): wrong order of roles,
+    /// a role it does not know, and the like.
+    #[error("{0}")]
+    Refused(String),
+    /// The template is broken.
+    #[error("the chat template failed: {0}")]
+    Broken(String),
+}
+
+/// A chat template and the tokens it may mention.
+#[derive(Debug, Clone)]
+pub struct ChatTemplate {
+    source: String,
+    bos_token: Option<String>,
+    eos_token: Option<String>,
+}
+
+/// A message as templates see it.
+#[derive(Serialize)]
+struct Turn<'a> {
+    role: &'static str,
+    content: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+}
+
+impl ChatTemplate {
+    /// # Errors
+    /// [`RenderError::Broken`] for a template that does not parse.
+    pub fn new(
+        source: String,
+        bos_token: Option<String>,
+        eos_token: Option<String>,
+    ) -> Result<Self, RenderError> {
+        environment(&source)?;
+        Ok(Self {
+            source,
+            bos_token,
+            eos_token,
+        })
+    }
+
+    /// The prompt for an answer to `messages`.
+    ///
+    /// # Errors
+    /// [`RenderError::Refused`] is the asker's to mend, [`RenderError::Broken`] is not.
+    pub fn render(&self, messages: &[Message]) -> Result<String, RenderError> {
+        let turns: Vec<Turn> = messages
+            .iter()
+            .map(|message| Turn {
+                role: message.role.as_str(),
+                content: &message.content,
+                name: message.name.as_deref(),
+            })
+            .collect();
+        // Compiling anew costs less than a millisecond, keeping it would take a self-reference.
+        let environment = environment(&self.source)?;
+        let template = environment.get_template(NAME).map_err(explain)?;
+        let mut prompt = Bounded(Vec::new());
+        template
+            .render_to_write(
+                context! {
+                    messages => turns,
+                    add_generation_prompt => true,
+                    bos_token => self.bos_token,
+                    eos_token => self.eos_token,
+                },
+                &mut prompt,
+            )
+            .map_err(explain)?;
+        String::from_utf8(prompt.0).map_err(|error| RenderError::Broken(error.to_string()))
+    }
+}
+
+const NAME: &str = "chat";
+
+fn environment(source: &str) -> Result<Environment<'_>, RenderError> {
+    let mut environment = Environment::new();
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.add_function("raise_exception", raise_exception);
+    environment.add_function("strftime_now", strftime_now);
+    environment.add_filter("tojson", to_json);
+    environment.add_template(NAME, source).map_err(explain)?;
+    Ok(environment)
+}
+
+/// Marks an error as the template's own verdict.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Raised(String);
+
+fn raise_exception(message: String) -> Result<String, Error> {
+    Err(Error::new(ErrorKind::InvalidOperation, message.clone()).with_source(Raised(message)))
+}
+
+fn explain(error: Error) -> RenderError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(this) = cause {
+        if let Some(Raised(message)) = this.downcast_ref() {
+            return RenderError::Refused(message.clone());
+        }
+        cause = this.source();
+    }
+    RenderError::Broken(error.to_string())
+}
+
+/// Today, in UTC: a prompt must not depend on where the server stands.
+fn strftime_now(format: &str) -> Result<String, Error> {
+    let mut text = String::new();
+    write!(text, "{}", chrono::Utc::now().format(format))
+        .map_err(|_| Error::new(ErrorKind::InvalidOperation, "not a date format"))?;
+    Ok(text)
+}
+
+/// Python's `json.dumps`, which models were trained on: a space after ',' and ':', no escapes
+/// beyond JSON's own.
+fn to_json(value: Value) -> Result<Value, Error> {
+    let mut json = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut json, Spaced);
+    let failed = |error: String| Error::new(ErrorKind::BadSerialization, error);
+    (value.serialize(&mut serializer)).map_err(|error| failed(error.to_string()))?;
+    let json = String::from_utf8(json).map_err(|error| failed(error.to_string()))?;
+    Ok(Value::from_safe_string(json))
+}
+
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, w: &mut W, first: bool) -> io::Result<()> {
+        w.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, w: &mut W, first: bool) -> io::Result<()> {
+        w.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, w: &mut W) -> io::Result<()> {
+        w.write_all(b": ")
+    }
+}
+
+/// Output that refuses to grow beyond [`LONGEST_PROMPT`].
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > LONGEST_PROMPT {
+            return Err(io::Error::other("the prompt grows without end"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Role;
+
+    fn says(role: Role, content: &str) -> Message {
+        Message {
+            role,
+            content: content.into(),
+            name: None,
+        }
+    }
+
+    fn render(source: &str, messages: &[Message]) -> Result<String, RenderError> {
+        ChatTemplate::new(source.into(), Some("<s>".into()), Some("</s>".into()))?.render(messages)
+    }
+
+    #[test]
+    fn blocks_are_trimmed_and_python_methods_work_as_in_transformers() {
+        let source = "{{ bos_token }}\n{% for m in messages[::-1] %}\n  {% if m.content.startswith('a') %}\n{{ m['role'].upper() + ':' + m.content.strip() }}{% endif %}\n{% endfor %}\n{% if add_generation_prompt %}>{% endif %}\n";
+        let rendered = render(source, &[says(Role::User, "b"), says(Role::User, "a ")]);
+        assert_eq!(rendered.as_deref(), Ok("<s>\nUSER:a>"));
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_a_fault() {
+        let raised = render("{{ raise_exception('no system role') }}", &[]);
+        assert_eq!(raised, Err(RenderError::Refused("no system role".into())));
+        assert!(matches!(
+            render("{{ nothing.at.all }}", &[]),
+            Err(RenderError::Broken(_))
+        ));
+        assert!(matches!(
+            render("{% for %}", &[]),
+            Err(RenderError::Broken(_))
+        ));
+        assert!(matches!(
+            render("{{ strftime_now('%Q%') }}", &[]),
+            Err(RenderError::Broken(_))
+        ));
+    }
+
+    #[test]
+    fn json_is_spaced_as_python_spaces_it() {
+        let json = render("{{ {'a': [1, '<ü>']} | tojson }}", &[]);
+        assert_eq!(json.as_deref(), Ok(r#"{"a": [1, "<ü>"]}"#));
+    }
+
+    #[test]
+    fn a_template_cannot_fill_the_memory() {
+        let source = "{% for a in range(10000) %}{% for b in range(10000) %}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{% endfor %}{% endfor %}";
+        assert!(matches!(render(source, &[]), Err(RenderError::Broken(_))));
+    }
+}

@@ -1,0 +1,345 @@
+//! Conversations to token ids and ids back to bytes, exactly as the model was trained.
+//!
+//! What is typed is text: a user who writes `<|im_end|>` gets those ten characters into the prompt
+//! and does not end their turn. Only the template can write control tokens.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::Path;
+
+use regex::Regex;
+use serde::Deserialize;
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use super::template::{ChatTemplate, RenderError};
+use crate::engine::Message;
+use crate::models::InstalledModel;
+
+/// Why a conversation has no prompt.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// The model's template turns the conversation down; its own words.
+    #[error("{0}")]
+    Refused(String),
+    /// A fault of ours or of the model's files.
+    #[error("the prompt could not be encoded: {0}")]
+    Internal(String),
+}
+
+/// Why a model's tokenizer cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("{path}: {reason}")]
+    File { path: String, reason: String },
+    #[error(transparent)]
+    Template(#[from] RenderError),
+    #[error("the control token '{0}' is a single character and cannot be told from text")]
+    ControlCharacter(String),
+}
+
+/// The tokenizer and the chat template of one model. Shared between threads freely.
+pub struct ChatEncoder {
+    template: ChatTemplate,
+    /// Knows no control tokens, so that no text can become one.
+    plain: Tokenizer,
+    control: Control,
+    tokens: Vec<Token>,
+    /// Wanted in front of every prompt.
+    bos: Option<u32>,
+}
+
+struct Token {
+    name: String,
+    bytes: Box<[u8]>,
+    control: bool,
+}
+
+/// The control tokens, as text to look for.
+struct Control {
+    /// Leftmost match, the longest of them; none when there are no control tokens.
+    pattern: Option<Regex>,
+    ids: HashMap<String, u32>,
+    /// Every beginning of a control token, without the whole.
+    beginnings: HashSet<String>,
+    /// Of the longest control token, in characters.
+    longest: usize,
+}
+
+/// What we use of `tokenizer.json`'s `added_tokens`.
+#[derive(Deserialize)]
+struct AddedToken {
+    id: u32,
+    content: String,
+    special: bool,
+}
+
+/// What we use of `tokenizer_config.json`.
+#[derive(Deserialize)]
+struct TokenizerConfig {
+    bos_token: Option<String>,
+    eos_token: Option<String>,
+}
+
+impl ChatEncoder {
+    /// Reads `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja` of a model.
+    ///
+    /// # Errors
+    /// A file is missing or damaged.
+    pub fn load(model: &InstalledModel) -> Result<Self, LoadError> {
+        let file = model.dir.join("tokenizer.json");
+        let damaged = |reason: String| LoadError::File {
+            path: file.display().to_string(),
+            reason,
+        };
+        let mut json: Value = read_json(&file)?;
+        let added: Vec<AddedToken> = serde_json::from_value(json["added_tokens"].clone())
+            .map_err(|error| damaged(error.to_string()))?;
+        if let Some(entries) = json["added_tokens"].as_array_mut() {
+            entries.retain(|token| token["special"] == Value::Bool(false));
+        }
+        let plain = serde_json::to_vec(&json)
+            .map_err(|error| damaged(error.to_string()))
+            .and_then(|bytes| {
+                Tokenizer::from_bytes(bytes).map_err(|error| damaged(error.to_string()))
+            })?;
+        drop(json);
+
+        let config: TokenizerConfig = read_json(&model.dir.join("tokenizer_config.json"))?;
+        let template = read_text(&model.dir.join("chat_template.jinja"))?;
+        Ok(Self {
+            template: ChatTemplate::new(template, config.bos_token, config.eos_token)?,
+            tokens: tokens(&plain, &added),
+            plain,
+            control: Control::new(added.into_iter().filter(|token| token.special))?,
+            bos: model.bos_token_id,
+        })
+    }
+
+    /// The prompt that asks for an answer to `messages`.
+    ///
+    /// # Errors
+    /// [`EncodeError::Refused`] when the template wants the conversation otherwise.
+    pub fn encode_chat(&self, messages: &[Message]) -> Result<Vec<u32>, EncodeError> {
+        let (messages, marker) = self.control.disarm(messages)?;
+        let prompt = self.template.render(&messages).map_err(|error| match error {
+            RenderError::Refused(reason) => EncodeError::Refused(reason),
+            RenderError::Broken(reason) => EncodeError::Internal(reason),
+        })?;
+        let mut ids = Vec::new();
+        for piece in self.control.pieces(&prompt) {
+            match piece {
+                Piece::Control(id) => ids.push(id),
+                Piece::Text(text) => {
+                    let text = match marker {
+                        Some(marker) => Cow::Owned(text.replace(marker, "")),
+                        None => Cow::Borrowed(text),
+                    };
+                    ids.extend(self.encode_text(&text)?);
+                }
+            }
+        }
+        if let Some(bos) = self.bos
+            && ids.first() != Some(&bos)
+        {
+            ids.insert(0, bos);
+        }
+        Ok(ids)
+    }
+
+    /// The ids of a text in which nothing is a control token.
+    ///
+    /// # Errors
+    /// [`EncodeError::Internal`] only; no text is refused.
+    pub fn encode_text(&self, text: &str) -> Result<Vec<u32>, EncodeError> {
+        let encoding = (self.plain.encode_fast(text, false))
+            .map_err(|error| EncodeError::Internal(error.to_string()))?;
+        let ids = encoding.get_ids();
+        if ids.iter().any(|&id| self.is_control(id)) {
+            return Err(EncodeError::Internal(
+                "a text became a control token".into(),
+            ));
+        }
+        Ok(ids.to_vec())
+    }
+
+    /// The bytes that a token adds to an answer; nothing for control tokens and unknown ids. They
+    /// may be part of a character.
+    pub fn token_bytes(&self, id: u32) -> &[u8] {
+        match self.tokens.get(id as usize) {
+            Some(token) if !token.control => &token.bytes,
+            _ => &[],
+        }
+    }
+
+    /// The token as the vocabulary spells it; empty for unknown ids.
+    pub fn token_name(&self, id: u32) -> &str {
+        (self.tokens.get(id as usize)).map_or("", |token| token.name.as_str())
+    }
+
+    /// Whether the token steers the model and is no text.
+    pub fn is_control(&self, id: u32) -> bool {
+        (self.tokens.get(id as usize)).is_some_and(|token| token.control)
+    }
+
+    /// Ids are below this.
+    pub fn vocab_size(&self) -> usize {
+        self.tokens.len()
+    }
+}
+
+/// A part of a rendered prompt.
+enum Piece<'a> {
+    Control(u32),
+    Text(&'a str),
+}
+
+impl Control {
+    fn new(tokens: impl Iterator<Item = AddedToken>) -> Result<Self, LoadError> {
+        let ids: HashMap<String, u32> = tokens.map(|token| (token.content, token.id)).collect();
+        if let Some(name) = ids.keys().find(|name| name.chars().count() < 2) {
+            return Err(LoadError::ControlCharacter(name.clone()));
+        }
+        let mut names: Vec<&str> = ids.keys().map(String::as_str).collect();
+        // Alternatives are tried in order, so the longest must come first.
+        names.sort_by_key(|name| (std::cmp::Reverse(name.len()), *name));
+        let alternatives: Vec<String> = names.iter().map(|name| regex::escape(name)).collect();
+        let pattern = (!names.is_empty())
+            .then(|| Regex::new(&alternatives.join("|")))
+            .transpose()
+            .map_err(|error| LoadError::File {
+                path: "tokenizer.json".into(),
+                reason: error.to_string(),
+            })?;
+        let beginnings: HashSet<String> = (names.iter())
+            .flat_map(|name| name.char_indices().skip(1).map(|(at, _)| name[..at].to_owned()))
+            .collect();
+        let longest = names.iter().map(|name| name.chars().count()).max();
+        Ok(Self {
+            pattern,
+            beginnings,
+            longest: longest.unwrap_or(0),
+            ids,
+        })
+    }
+
+    /// Breaks every look-alike of a control token in the messages with a marker that occurs in none
+    /// of them; the marker comes out again after the prompt was cut at its true control tokens.
+    fn disarm<'a>(
+        &self,
+        messages: &'a [Message],
+    ) -> Result<(Cow<'a, [Message]>, Option<char>), EncodeError> {
+        let texts = || {
+            messages.iter().flat_map(|message| {
+                std::iter::once(message.content.as_str()).chain(message.name.as_deref())
+            })
+        };
+        if !texts().any(|text| self.looks_alike(text)) {
+            return Ok((Cow::Borrowed(messages), None));
+        }
+        let used: HashSet<char> = texts().flat_map(str::chars).collect();
+        // Noncharacters first, then private use; neither has a meaning to any template.
+        let marker = ('\u{fdd0}'..='\u{fdef}')
+            .chain('\u{f0000}'..='\u{ffffd}')
+            .find(|candidate| !used.contains(candidate))
+            .ok_or_else(|| {
+                EncodeError::Refused("The messages use every private character there is.".into())
+            })?;
+        let messages = messages
+            .iter()
+            .map(|message| Message {
+                role: message.role,
+                content: self.mark(&message.content, marker),
+                name: message.name.as_deref().map(|name| self.mark(name, marker)),
+            })
+            .collect();
+        Ok((Cow::Owned(messages), Some(marker)))
+    }
+
+    fn looks_alike(&self, text: &str) -> bool {
+        self.pattern.as_ref().is_some_and(|p| p.is_match(text)) || self.ends_in_beginning(text)
+    }
+
+    /// Whether the text ends in a part of a control token, which what follows it might complete.
+    fn ends_in_beginning(&self, text: &str) -> bool {
+        text.char_indices()
+            .rev()
+            .take(self.longest)
+            .any(|(at, _)| self.beginnings.contains(&text[at..]))
+    }
+
+    fn mark(&self, text: &str, marker: char) -> String {
+        let mut marked = String::with_capacity(text.len() + 16);
+        let mut done = 0;
+        // From one character behind each find, for finds may overlap.
+        while let Some(find) = (self.pattern.as_ref()).and_then(|p| p.find_at(text, done)) {
+            let first = find.as_str().chars().next().map_or(1, char::len_utf8);
+            marked.push_str(&text[done..find.start() + first]);
+            marked.push(marker);
+            done = find.start() + first;
+        }
+        marked.push_str(&text[done..]);
+        if self.ends_in_beginning(text) {
+            marked.push(marker);
+        }
+        marked
+    }
+
+    /// Cuts a rendered prompt at its control tokens.
+    fn pieces<'a>(&'a self, prompt: &'a str) -> impl Iterator<Item = Piece<'a>> {
+        let mut pieces = Vec::new();
+        let mut done = 0;
+        for find in self.pattern.iter().flat_map(|p| p.find_iter(prompt)) {
+            pieces.push(Piece::Text(&prompt[done..find.start()]));
+            pieces.extend(self.ids.get(find.as_str()).map(|&id| Piece::Control(id)));
+            done = find.end();
+        }
+        pieces.push(Piece::Text(&prompt[done..]));
+        pieces.into_iter()
+    }
+}
+
+fn tokens(plain: &Tokenizer, added: &[AddedToken]) -> Vec<Token> {
+    let byte_of = byte_level_alphabet();
+    let verbatim: HashMap<u32, bool> = added.iter().map(|t| (t.id, t.special)).collect();
+    let size = plain.get_vocab(true).into_values().max().map_or(0, |id| id + 1);
+    (0..size)
+        .map(|id| {
+            let name = plain.id_to_token(id).unwrap_or_default();
+            let decoded: Option<Box<[u8]>> = match verbatim.get(&id) {
+                Some(_) => None,
+                None => name.chars().map(|c| byte_of.get(&c).copied()).collect(),
+            };
+            Token {
+                bytes: decoded.unwrap_or_else(|| name.as_bytes().into()),
+                control: verbatim.get(&id).copied().unwrap_or(false),
+                name,
+            }
+        })
+        .collect()
+}
+
+/// GPT-2's spelling of bytes as printable characters: those that are printable in Latin-1 stand
+/// for themselves, the rest for the characters from U+0100 on, in order.
+fn byte_level_alphabet() -> HashMap<char, u8> {
+    let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+    let (themselves, others): (Vec<u8>, Vec<u8>) = (0..=u8::MAX).partition(printable);
+    (themselves.into_iter().map(|byte| (char::from(byte), byte)))
+        .chain(('\u{100}'..).zip(others))
+        .collect()
+}
+
+fn read_text(path: &Path) -> Result<String, LoadError> {
+    fs::read_to_string(path).map_err(|error| LoadError::File {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    })
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, LoadError> {
+    serde_json::from_str(&read_text(path)?).map_err(|error| LoadError::File {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    })
+}
