@@ -21,6 +21,15 @@ pub struct Library {
     cache: PathBuf,
 }
 
+/// Where this user's originals are kept.
+pub(super) fn default_cache() -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .filter(|dir| !dir.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".cache")));
+    base.map(|base| base.join("microllm").join("models"))
+}
+
 /// The contents of `model.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest {
@@ -39,15 +48,10 @@ impl Library {
     /// # Errors
     /// The directory cannot be created.
     pub fn open(models_dir: &Path) -> Result<Self, ModelError> {
-        let base = std::env::var_os("XDG_CACHE_HOME")
-            .filter(|dir| !dir.is_empty())
-            .map(PathBuf::from)
-            .or_else(|| Some(std::env::home_dir()?.join(".cache")));
-        let cache = match base {
-            Some(base) => base.join("microllm").join("models"),
-            None => models_dir.join(".cache"),
-        };
-        Self::with_cache(models_dir, &cache)
+        match default_cache() {
+            Some(cache) => Self::with_cache(models_dir, &cache),
+            None => Self::with_cache(models_dir, &models_dir.join(".cache")),
+        }
     }
 
     /// Like [`Library::open`], with originals cached in `cache`.

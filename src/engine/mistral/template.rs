@@ -77,7 +77,7 @@ impl ChatTemplate {
         let template = environment.get_template(NAME).map_err(explain)?;
         let mut prompt = Bounded(Vec::new());
         template
-            .render_to_write(
+            .render_captured_to(
                 context! {
                     messages => turns,
                     add_generation_prompt => true,

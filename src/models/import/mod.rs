@@ -2,6 +2,8 @@
 //! and a template that say exactly what the file's metadata says.
 
 mod gguf;
+#[cfg(test)]
+mod golden;
 mod pretokenizer;
 mod requantize;
 mod tokenizer;
@@ -177,7 +179,8 @@ fn context_length(gguf: &Gguf, architecture: &str) -> Result<u32, Refusal> {
     Ok(stated.min(original.unwrap_or(UNSTRETCHED)))
 }
 
-/// The name of `general.file_type`, or of the type of most tensors where the file does not say.
+/// The name of `general.file_type`:
+/// <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#general-metadata>.
 fn quantization(gguf: &Gguf) -> String {
     let named = match gguf.number("general.file_type") {
         Some(0) => "F32",

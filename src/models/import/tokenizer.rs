@@ -55,8 +55,8 @@ impl GgufTokenizer {
         Self::read_as(gguf, gguf.text("tokenizer.ggml.pre").unwrap_or("default"))
     }
 
-    /// Like [`Self::read`], with another pre-tokenizer than the file's. For tests.
-    pub fn read_as(gguf: &Gguf, pre: &str) -> Result<Self, Refusal> {
+    /// Like [`Self::read`], with another pre-tokenizer than the file's.
+    pub(super) fn read_as(gguf: &Gguf, pre: &str) -> Result<Self, Refusal> {
         let refuse = |reason: String| Refusal::new(Part::Tokenizer, reason);
         let missing = |key: &'static str| move || refuse(format!("the file has no '{key}'"));
         match gguf.text("tokenizer.ggml.model") {
