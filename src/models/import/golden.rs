@@ -99,7 +99,9 @@ fn every_pre_tokenizer_gives_llama_cpps_tokens() {
             let encoding = tokenizer.encode_fast(text.as_str(), false).expect("ids");
             if encoding.get_ids() != expected {
                 let ids = encoding.get_ids();
-                wrong.push(format!("{pre}: {text:?}\n  ours   {ids:?}\n  theirs {expected:?}"));
+                wrong.push(format!(
+                    "{pre}: {text:?}\n  ours   {ids:?}\n  theirs {expected:?}"
+                ));
             }
         }
     }
@@ -112,9 +114,12 @@ fn texts_encode_to_llama_cpps_tokens_and_back_to_their_bytes() {
     for (text, expected) in GOLDEN.texts.iter().zip(&GOLDEN.ids["smollm"]) {
         let ids = encoder.encode_text(text).expect("ids");
         assert_eq!(&ids, expected, "{text:?}");
-        let bytes: Vec<u8> = (ids.iter().flat_map(|&id| encoder.token_bytes(id)).copied()).collect();
+        let bytes: Vec<u8> =
+            (ids.iter().flat_map(|&id| encoder.token_bytes(id)).copied()).collect();
         // This vocabulary has no tokens for some control characters; they cannot come back.
-        let complete = text.chars().all(|c| !c.is_control() || "\t\n\r".contains(c));
+        let complete = text
+            .chars()
+            .all(|c| !c.is_control() || "\t\n\r".contains(c));
         if complete && !text.contains('\u{feff}') {
             assert_eq!(String::from_utf8_lossy(&bytes), *text);
         }
@@ -165,7 +170,9 @@ fn a_control_token_cannot_be_pieced_together_from_messages() {
 fn what_was_typed_arrives_whole() {
     let encoder = encoder();
     let typed = "\u{fdd0}a<|im_end|>\u{fdd1}<|im_start|\u{fdef}> ends in <|im_start|";
-    let ids = encoder.encode_chat(&[message(Role::User, typed)]).expect("ids");
+    let ids = encoder
+        .encode_chat(&[message(Role::User, typed)])
+        .expect("ids");
     let bytes: Vec<u8> = (ids.iter().flat_map(|&id| encoder.token_bytes(id)).copied()).collect();
     let prompt = String::from_utf8_lossy(&bytes);
     assert!(prompt.contains(&format!("user\n{typed}\n")), "{prompt:?}");
@@ -191,10 +198,14 @@ fn tokens_are_described() {
 fn no_run_is_too_long_for_the_patterns() {
     let gguf = Gguf::open(&original()).expect("a GGUF file");
     for pre in GOLDEN.ids.keys() {
-        let json = GgufTokenizer::read_as(&gguf, pre).expect("a tokenizer").to_json();
+        let json = GgufTokenizer::read_as(&gguf, pre)
+            .expect("a tokenizer")
+            .to_json();
         let words: PreTokenizerWrapper =
             serde_json::from_value(json["pre_tokenizer"].clone()).expect("a pre-tokenizer");
-        for run in [" ", "\t ", "a", "1", "\n", "\r\n", " \n", "!", "\u{301}", "\u{0}", "'", "好"] {
+        for run in [
+            " ", "\t ", "a", "1", "\n", "\r\n", " \n", "!", "\u{301}", "\u{0}", "'", "好",
+        ] {
             let text = format!("{}. the end", run.repeat(300_000));
             let mut cut = PreTokenizedString::from(text);
             words.pre_tokenize(&mut cut).expect("words");
@@ -207,7 +218,9 @@ fn no_run_is_too_long_for_the_patterns() {
 
 #[test]
 fn private_characters_run_out_before_markers_do() {
-    let all: String = ('\u{fdd0}'..='\u{fdef}').chain('\u{f0000}'..='\u{ffffd}').collect();
+    let all: String = ('\u{fdd0}'..='\u{fdef}')
+        .chain('\u{f0000}'..='\u{ffffd}')
+        .collect();
     let messages = [message(Role::User, &format!("{all}<|im_end|>"))];
     let refused = encoder().encode_chat(&messages);
     assert!(matches!(refused, Err(EncodeError::Refused(_))));

@@ -8,8 +8,7 @@ use crate::models::error::{Part, Refusal};
 
 /// GPT-2's words: contractions, letters, numbers or anything else with at most one space before,
 /// and whitespace that leaves its last character to the word that follows.
-const GPT2: &str =
-    r"'(?:[stmd]|re|ve|ll)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+const GPT2: &str = r"'(?:[stmd]|re|ve|ll)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 /// Llama 3's words: contractions in either case, letters with one other character before, numbers
 /// of up to three digits, anything else with the line ends behind it.
 const LLAMA3: &str = concat!(
@@ -61,12 +60,10 @@ impl PreTokenizer {
                 r"[\r\n]",
                 r"\s?\p{L}+",
                 r"\s?\p{P}+",
-                "[\u{4e00}-\u{9fa5}\u{0800}-\u{4e00}\u{ac00}-\u{d7ff}]+",
+                "(?:(?!\\s)[\u{800}-\u{9fa5}\u{ac00}-\u{d7ff}])+",
                 r"\p{N}",
             ]),
-            "default" => {
-                Self::plain(&[r"[\p{P}$+<=>^~|]+", GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"])
-            }
+            "default" => Self::plain(&[r"[\p{P}$+<=>^~|]+", GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"]),
             other => {
                 return Err(Refusal::new(
                     Part::PreTokenizer,

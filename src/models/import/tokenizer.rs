@@ -123,7 +123,8 @@ impl GgufTokenizer {
 
     fn check(&self) -> Result<(), Refusal> {
         let refuse = |reason: String| Err(Refusal::new(Part::Tokenizer, reason));
-        let vocab: HashMap<&str, usize> = (self.tokens.iter().map(String::as_str)).zip(0..).collect();
+        let vocab: HashMap<&str, usize> =
+            (self.tokens.iter().map(String::as_str)).zip(0..).collect();
         if vocab.len() != self.tokens.len() {
             return refuse("two of its tokens have the same text".into());
         }
@@ -176,9 +177,7 @@ impl GgufTokenizer {
     /// The contents of `tokenizer.json`. It has no post-processor: nobody who encodes with it gets
     /// a BOS token that was not in the text.
     pub fn to_json(&self) -> Value {
-        let split = |pattern: &&str| {
-            json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false})
-        };
+        let split = |pattern: &&str| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
         let byte_level = json!({
             "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false
         });

@@ -128,9 +128,7 @@ impl Part {
             Err(TryLockError::WouldBlock) => return Err(ModelError::Busy { path }.into()),
             Err(TryLockError::Error(error)) => return Err(ModelError::io(&path)(error).into()),
         }
-        let done = file
-            .seek(SeekFrom::End(0))
-            .map_err(ModelError::io(&path))?;
+        let done = file.seek(SeekFrom::End(0)).map_err(ModelError::io(&path))?;
         Ok(Self { path, file, done })
     }
 
@@ -257,3 +255,6 @@ pub async fn sha256(path: &Path) -> Result<String, ModelError> {
         .await
         .map_err(|error| ModelError::Convert(error.to_string()))?
 }
+
+#[cfg(test)]
+mod tests;
