@@ -165,11 +165,7 @@ impl Keys {
 }
 
 /// A key with its row, not yet stored.
-pub(super) fn mint(
-    secrets: &Secrets,
-    clock: &Clock,
-    new: NewKey,
-) -> Result<IssuedKey, IssueError> {
+pub(super) fn mint(secrets: &Secrets, clock: &Clock, new: NewKey) -> Result<IssuedKey, IssueError> {
     let (kind, project_id, user_id) = match new.owner {
         KeyOwner::Project(id) => (KeyKind::Project, Some(id), None),
         KeyOwner::Admin(id) => (KeyKind::Admin, None, Some(id)),

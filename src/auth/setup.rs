@@ -1,7 +1,5 @@
 use super::keys::mint;
-use super::{
-    IssueError, IssuedKey, KeyOwner, NewKey, PasswordError, Passwords, Redacted, Secrets,
-};
+use super::{IssueError, IssuedKey, KeyOwner, NewKey, PasswordError, Passwords, Redacted, Secrets};
 use crate::clock::Clock;
 use crate::store::{FirstRows, ProjectRow, Store, StoreError, UserRow};
 

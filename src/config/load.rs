@@ -148,7 +148,9 @@ impl Sources {
         let names = |name: &&String| {
             let set = key_of(name);
             name.starts_with(ENV_PREFIX)
-                && set.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                && set
+                    .strip_prefix(key)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         if let Some(name) = self.env.keys().find(names) {
             return origin(name);
@@ -178,7 +180,9 @@ fn layer(
     // Parsed here first for a message that names the file and the place.
     if let Err(error) = text.parse::<toml::Table>() {
         let name = path.unwrap_or(Path::new("microllm.toml")).display();
-        return Err(ConfigError::Parse(format!("{name} is not valid TOML: {error}")));
+        return Err(ConfigError::Parse(format!(
+            "{name} is not valid TOML: {error}"
+        )));
     }
     Ok(File::from_str(text, FileFormat::Toml))
 }
@@ -204,7 +208,10 @@ fn convert_texts(value: &mut Value, default: &Value) {
             }
         }
         (Value::String(text), Value::Array(_)) => {
-            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let parts = text
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty());
             *value = parts.map(Value::from).collect();
         }
         (Value::String(text), Value::Number(_) | Value::Bool(_)) => {

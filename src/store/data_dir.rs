@@ -35,7 +35,8 @@ impl DataDir {
         let this = Self {
             root: root.to_owned(),
         };
-        this.create_and_close().map_err(|source| this.error(source))?;
+        this.create_and_close()
+            .map_err(|source| this.error(source))?;
         let mode = this.mode()?;
         if mode & OTHERS != 0 {
             return Err(DataDirError::Shared {

@@ -97,7 +97,9 @@ impl Store {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query_scalar!("SELECT 1").fetch_one(&self.reader).await?;
+        sqlx::query_scalar!("SELECT 1")
+            .fetch_one(&self.reader)
+            .await?;
         Ok(())
     }
 

@@ -54,9 +54,10 @@ impl Store {
     /// When the database cannot be written.
     pub async fn set_up(&self, first: &FirstRows) -> Result<bool, StoreError> {
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let exists = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM users) AS "exists: bool""#)
-            .fetch_one(&mut *tx)
-            .await?;
+        let exists =
+            sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM users) AS "exists: bool""#)
+                .fetch_one(&mut *tx)
+                .await?;
         if exists {
             return Ok(false);
         }

@@ -104,13 +104,43 @@ fn an_unknown_or_wrong_variable_is_refused_with_both_its_names() {
     for (variable, value, key, expected) in [
         ("MICROLLM__FOO__BAR", "1", "foo", "unknown field"),
         ("MICROLLM__SERVER__LISTNE", "1", "server.listne", "`listen`"),
-        ("MICROLLM__SERVER__MAX_BODY_BYTES", "4M", "server.max_body_bytes", "expected usize"),
-        ("MICROLLM__SERVER__MAX_BODY_BYTES", "5000.5", "server.max_body_bytes", "expected usize"),
-        ("MICROLLM__SERVER__LISTEN", "nowhere", "server.listen", "socket address"),
-        ("MICROLLM__ENGINE__MAX_QUEUE", "-1", "engine.max_queue", "-1"),
-        ("MICROLLM__ENGINE__CONCURRENCY", "0", "engine.concurrency", "from 1"),
+        (
+            "MICROLLM__SERVER__MAX_BODY_BYTES",
+            "4M",
+            "server.max_body_bytes",
+            "expected usize",
+        ),
+        (
+            "MICROLLM__SERVER__MAX_BODY_BYTES",
+            "5000.5",
+            "server.max_body_bytes",
+            "expected usize",
+        ),
+        (
+            "MICROLLM__SERVER__LISTEN",
+            "nowhere",
+            "server.listen",
+            "socket address",
+        ),
+        (
+            "MICROLLM__ENGINE__MAX_QUEUE",
+            "-1",
+            "engine.max_queue",
+            "-1",
+        ),
+        (
+            "MICROLLM__ENGINE__CONCURRENCY",
+            "0",
+            "engine.concurrency",
+            "from 1",
+        ),
         ("MICROLLM__LOG__LEVEL", "loud", "log.level", "`info`"),
-        ("MICROLLM__SERVER__CORS_ALLOWED_ORIGINS", "a.example", "server.cors_allowed_origins", "a.example"),
+        (
+            "MICROLLM__SERVER__CORS_ALLOWED_ORIGINS",
+            "a.example",
+            "server.cors_allowed_origins",
+            "a.example",
+        ),
     ] {
         let error = with_env(variable, value).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{key}: ")), "{error}");
@@ -125,9 +155,18 @@ fn an_unknown_or_wrong_key_of_the_file_is_refused_with_its_full_name() {
         ("[server]\nlistne = 1", "server.listne: unknown field"),
         ("[sevrer]\nlisten = 'x'", "sevrer: unknown field"),
         ("server = 1", "server: invalid type"),
-        ("[server]\nmax_body_bytes = 1.5", "server.max_body_bytes: invalid type"),
-        ("[server]\nmax_body_bytes = 1", "server.max_body_bytes: must be"),
-        ("[engine]\nmodel = 1", "engine.model: invalid type: integer `1`, expected a string"),
+        (
+            "[server]\nmax_body_bytes = 1.5",
+            "server.max_body_bytes: invalid type",
+        ),
+        (
+            "[server]\nmax_body_bytes = 1",
+            "server.max_body_bytes: must be",
+        ),
+        (
+            "[engine]\nmodel = 1",
+            "engine.model: invalid type: integer `1`, expected a string",
+        ),
         ("[engine", "is not valid TOML"),
         ("[engine]\nmodel = 'a'\nmodel = 'b'", "is not valid TOML"),
     ] {
