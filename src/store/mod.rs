@@ -9,7 +9,7 @@ mod keys;
 mod setup;
 mod usage;
 
-pub use data_dir::{DataDir, DataDirError};
+pub use data_dir::{DataDir, DataDirError, write_private};
 pub use keys::{KeyKind, KeyRow, LiveKey, ProjectRow};
 pub use setup::{FirstRows, UserRow};
 pub use usage::StoredUsage;
