@@ -46,7 +46,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     tracing::error!(
         place,
-        message = message.unwrap_or("(message withheld)"),
+        reason = message.unwrap_or("(withheld)"),
         thread = thread.name().unwrap_or_default(),
         "panic"
     );
