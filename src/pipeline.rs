@@ -67,9 +67,14 @@ pub enum Failure {
 /// Anything that keeps the model from being asked. It is recorded by then.
 pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run, Failure> {
     let cut = caller.cut.clone();
+    let tenant = caller.principal.project_id.clone();
     let mut ledger = Ledger::open(app.usage.clone(), caller, &request);
     let ready = async {
-        let asked = validate::check(request)?;
+        let mut asked = validate::check(request, &tenant)?;
+        let longest = app.config.engine.default_max_tokens;
+        if longest > 0 {
+            asked.generate.sampling.max_tokens.get_or_insert(longest);
+        }
         let model = app.models.get(&asked.model)?;
         let model = model.ok_or(Failure::UnknownModel(asked.model))?.clone();
         let late = EngineError::Failed("the prompt was not ready in time".to_owned());

@@ -105,8 +105,8 @@ impl Sources {
     fn finish(&self, mut config: Config) -> Result<Config, ConfigError> {
         let refuse = |key: &str, reason: &str| Err(key_error(key, reason.into(), self.origin(key)));
         let engine = &config.engine;
-        if !(1..=1024).contains(&engine.concurrency) {
-            return refuse("engine.concurrency", "must be from 1 to 1024");
+        if (1..512).contains(&engine.context_length) {
+            return refuse("engine.context_length", "must be 0 or from 512 up");
         }
         if engine.max_queue > 100_000 {
             return refuse("engine.max_queue", "must be 100000 at most");
@@ -118,6 +118,10 @@ impl Sources {
             return refuse("engine.model", "must name a model");
         }
         let server = &config.server;
+        if !is_host_and_port(&server.listen) {
+            let reason = "must be HOST:PORT, such as \"127.0.0.1:8080\"";
+            return refuse("server.listen", reason);
+        }
         if !(1024..=1 << 30).contains(&server.max_body_bytes) {
             let reason = "must be from 1024 to 1073741824 (1 GiB)";
             return refuse("server.max_body_bytes", reason);
@@ -221,6 +225,11 @@ fn convert_texts(value: &mut Value, default: &Value) {
         }
         _ => {}
     }
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 fn is_origin(text: &str) -> bool {

@@ -2,11 +2,14 @@
 //!
 //! - [`admission`]: who may generate now, who waits, who is turned away
 //! - [`registry`]: the models that are served, by name
+//! - `load`: from configuration to served models
 //! - `mistral`: quantized models on this machine's processor (feature `mistral`)
 
 pub mod admission;
 pub mod registry;
 
+#[cfg(feature = "mistral")]
+pub mod load;
 #[cfg(feature = "mistral")]
 pub mod mistral;
 

@@ -53,7 +53,7 @@ fn every_key_of_the_default_file_is_explained() {
 #[test]
 fn defaults_are_closed_to_the_outside() {
     let config = Config::default();
-    assert!(config.server.listen.ip().is_loopback());
+    assert!(config.server.listen.starts_with("127.0.0.1:"));
     assert!(config.server.cors_allowed_origins.is_empty());
     assert!(config.data.dir.ends_with("microllm"));
 }
@@ -61,7 +61,7 @@ fn defaults_are_closed_to_the_outside() {
 #[test]
 fn the_command_line_wins_over_the_environment_over_the_file() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let text = "[engine]\nmodel = 'file'\nmax_queue = 1\nconcurrency = 2";
+    let text = "[engine]\nmodel = 'file'\nmax_queue = 1\nthreads = 2";
     std::fs::write(file.path(), text).unwrap();
     let env = [
         ("MICROLLM__ENGINE__MODEL", "env"),
@@ -78,7 +78,7 @@ fn the_command_line_wins_over_the_environment_over_the_file() {
     .unwrap();
     assert_eq!(config.engine.model, "cli");
     assert_eq!(config.engine.max_queue, 7);
-    assert_eq!(config.engine.concurrency, 2);
+    assert_eq!(config.engine.threads, 2);
     assert_eq!(config.engine.prefix_cache_mib, 512);
 }
 
@@ -120,7 +120,7 @@ fn an_unknown_or_wrong_variable_is_refused_with_both_its_names() {
             "MICROLLM__SERVER__LISTEN",
             "nowhere",
             "server.listen",
-            "socket address",
+            "HOST:PORT",
         ),
         (
             "MICROLLM__ENGINE__MAX_QUEUE",
@@ -129,10 +129,10 @@ fn an_unknown_or_wrong_variable_is_refused_with_both_its_names() {
             "-1",
         ),
         (
-            "MICROLLM__ENGINE__CONCURRENCY",
-            "0",
-            "engine.concurrency",
-            "from 1",
+            "MICROLLM__ENGINE__CONTEXT_LENGTH",
+            "12",
+            "engine.context_length",
+            "from 512",
         ),
         ("MICROLLM__LOG__LEVEL", "loud", "log.level", "`info`"),
         (

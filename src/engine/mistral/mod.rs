@@ -53,6 +53,7 @@ pub struct MistralEngine {
 
 /// Settings that candle reads once, at its first use: called first thing in the program, before
 /// any thread exists. `threads` 0 means one a core. What the environment already says is kept.
+#[allow(unsafe_code)]
 pub fn prepare_process(threads: usize) {
     let set = |name: &str, value: String| {
         if std::env::var_os(name).is_none() {
