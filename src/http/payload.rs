@@ -208,7 +208,6 @@ fn expected_words(expected: &str) -> &str {
         "i64" | "u64" | "i32" | "u32" => "an integer of at most 64 bits",
         "a sequence" => "an array",
         "a map" => "an object",
-        known if known.starts_with("struct ") => "an object",
         known => known,
     }
 }
@@ -303,6 +302,11 @@ mod tests {
                 r#"{"model":"m","messages":[],"stream_options":[]}"#,
                 "stream_options",
                 "an object",
+            ),
+            (
+                r#"{"model":"m","messages":[["user","x",null,null,null,null]]}"#,
+                "messages[0]",
+                "expected an object, but got an array",
             ),
             (
                 r#"{"model":"m","messages":[],"seed":18446744073709551615}"#,

@@ -6,12 +6,13 @@ use poem::endpoint::BoxEndpoint;
 use poem::error::MethodNotAllowedError;
 use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response, Result, Route};
+use poem_openapi::__private::UrlQuery;
 use poem_openapi::OpenApi;
 
 use super::error::ApiError;
 
-/// Adds the operations of a typed API. The framework's own way turns errors into plain text
-/// before anybody can turn them into anything else, and forgets `Allow`.
+/// Adds the operations of a typed API. The framework's own way, `OpenApiService`, turns errors into
+/// plain text before anybody can turn them into anything else, and forgets `Allow`.
 pub fn add(routes: Route, api: impl OpenApi) -> Route {
     let mut table = HashMap::new();
     api.add_routes(&mut table);
@@ -53,7 +54,11 @@ impl Methods {
 impl Endpoint for Methods {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> Result<Response> {
+    async fn call(&self, mut request: Request) -> Result<Response> {
+        // The one thing `OpenApiService` adds: its parameters and security schemes rely on it, and
+        // its name is nowhere else to be had.
+        let query: Vec<(String, String)> = request.params().unwrap_or_default();
+        request.set_data(UrlQuery(query));
         let method = match request.method() {
             // The connection leaves the body out.
             &Method::HEAD => &Method::GET,

@@ -131,7 +131,7 @@ async fn connection<E>(
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
-        .max_buf_size(LONGEST_HEAD)
+        .max_header_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(Stall::new(stream, limits.stall)), service);
     let mut served = pin!(served);
     let ended = tokio::select! {

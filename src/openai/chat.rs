@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::fmt;
 
 use poem_openapi::{Enum, Object, Union};
-use serde::de::value::SeqAccessDeserializer;
-use serde::de::{SeqAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -99,6 +99,7 @@ pub struct ChatRequest {
 
 /// One turn of the conversation.
 #[derive(Debug, Clone, Deserialize, Object)]
+#[serde(remote = "Self")]
 #[oai(rename = "ChatCompletionRequestMessage")]
 pub struct ChatMessage {
     /// Who said it.
@@ -146,6 +147,7 @@ pub enum Content {
 
 /// A part of a message. Only text parts (and refusals, which are text) are understood.
 #[derive(Debug, Clone, Deserialize, Object)]
+#[serde(remote = "Self")]
 #[oai(rename = "ChatCompletionMessageContentPart")]
 pub struct ContentPart {
     /// `text` or `refusal`.
@@ -170,6 +172,7 @@ pub enum Stop {
 
 /// How to stream.
 #[derive(Debug, Clone, Deserialize, Object)]
+#[serde(remote = "Self")]
 #[oai(rename = "ChatCompletionStreamOptions")]
 pub struct StreamOptions {
     /// Send a last chunk that carries the usage of the whole request.
@@ -178,6 +181,7 @@ pub struct StreamOptions {
 
 /// The form of the answer.
 #[derive(Debug, Clone, Deserialize, Object)]
+#[serde(remote = "Self")]
 pub struct ResponseFormat {
     /// `text`.
     #[serde(rename = "type")]
@@ -232,3 +236,31 @@ impl<'de, T, I: Deserialize<'de>> Visitor<'de> for StringOr<T, I> {
         Vec::deserialize(SeqAccessDeserializer::new(array)).map(self.array)
     }
 }
+
+/// Reads these from objects only: what serde derives takes an array of the fields as well.
+macro_rules! only_from_objects {
+    ($($object:ident),*) => {$(
+        impl<'de> Deserialize<'de> for $object {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Fields;
+
+                impl<'de> Visitor<'de> for Fields {
+                    type Value = $object;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("an object")
+                    }
+
+                    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<$object, A::Error> {
+                        // The derived function, which `remote` made one of the type's own.
+                        $object::deserialize(MapAccessDeserializer::new(map))
+                    }
+                }
+
+                deserializer.deserialize_map(Fields)
+            }
+        }
+    )*};
+}
+
+only_from_objects!(ChatMessage, ContentPart, StreamOptions, ResponseFormat);

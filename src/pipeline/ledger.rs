@@ -147,6 +147,11 @@ impl Ledger {
 impl Drop for Ledger {
     fn drop(&mut self) {
         if !self.settled {
+            if std::thread::panicking() {
+                self.row.status = 500;
+                self.row.outcome = Outcome::Failed;
+                self.row.error = Some("server_error".to_owned());
+            }
             self.row.duration_ms = millis(self.arrived);
             self.recorder.commit_detached(self.row.clone());
         }
