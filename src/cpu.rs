@@ -1,60 +1,52 @@
 //! Whether this processor can run this build at all, said in words instead of SIGILL.
+//!
+//! The compiler may use any instruction of the target in any function, this check included. So
+//! there is nothing here that it could do in another way than with the plainest ones: no lists, no
+//! formatting. Try `qemu-x86_64 -cpu Nehalem target/release/microllm --version` after a change.
 
-/// What the build needs and the processor lacks, as one line for its owner.
+/// What to tell the owner of a processor that is too old.
+#[cfg(target_arch = "x86_64")]
+static REFUSAL: &str = "microllm: this build needs an x86-64-v3 processor, with AVX2, BMI1, BMI2, \
+    F16C, FMA, LZCNT and MOVBE (Intel Haswell of 2013, AMD Excavator of 2015, or later), and this \
+    one lacks some of them. To run here, build from source with \
+    RUSTFLAGS=\"-C target-cpu=native\".\n";
+
+/// One line for the processor's owner when it lacks what the build takes for granted.
 ///
 /// Asks the processor itself: `is_x86_feature_detected!` is answered at compile time for whatever
-/// the build takes for granted.
+/// the build was told to use. Builds for another `target-cpu` ask for less.
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
-pub fn refusal() -> Option<String> {
+pub fn refusal() -> Option<&'static str> {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
 
-    const LEAF_EXTENDED: u32 = 0x8000_0001;
-    let highest = __cpuid(0).eax;
-    let highest_extended = __cpuid(0x8000_0000).eax;
-    let basic = __cpuid(1).ecx;
-    let seven = if highest >= 7 {
-        __cpuid_count(7, 0).ebx
-    } else {
-        0
-    };
-    let extended = if highest_extended >= LEAF_EXTENDED {
-        __cpuid(LEAF_EXTENDED).ecx
-    } else {
-        0
-    };
-
-    let has = |register: u32, bit: u32| register >> bit & 1 == 1;
-    // Only what this build was told to use: another `target-cpu` needs less.
-    let needs = [
-        ("FMA", cfg!(target_feature = "fma"), has(basic, 12)),
-        ("MOVBE", cfg!(target_feature = "movbe"), has(basic, 22)),
-        ("OSXSAVE", cfg!(target_feature = "avx"), has(basic, 27)),
-        ("AVX", cfg!(target_feature = "avx"), has(basic, 28)),
-        ("F16C", cfg!(target_feature = "f16c"), has(basic, 29)),
-        ("BMI1", cfg!(target_feature = "bmi1"), has(seven, 3)),
-        ("AVX2", cfg!(target_feature = "avx2"), has(seven, 5)),
-        ("BMI2", cfg!(target_feature = "bmi2"), has(seven, 8)),
-        ("LZCNT", cfg!(target_feature = "lzcnt"), has(extended, 5)),
-    ];
-    let missing: Vec<&str> = needs
-        .into_iter()
-        .filter(|(_, needed, present)| *needed && !present)
-        .map(|(name, ..)| name)
-        .collect();
-    if missing.is_empty() {
-        return None;
+    const fn wanted(bit: u32, is_used: bool) -> u32 {
+        if is_used { 1 << bit } else { 0 }
     }
-    let missing = missing.join(", ");
-    Some(format!(
-        "microllm: this build needs an x86-64-v3 processor (Intel Haswell of 2013, AMD Excavator \
-         of 2015, or later); this one lacks {missing}. Build from source with \
-         RUSTFLAGS=\"-C target-cpu=native\" to run here.\n"
-    ))
+    const EXTENDED: u32 = 0x8000_0001;
+    const OSXSAVE_AND_AVX: u32 =
+        wanted(27, cfg!(target_feature = "avx")) | wanted(28, cfg!(target_feature = "avx"));
+    const LEAF_1_ECX: u32 = OSXSAVE_AND_AVX
+        | wanted(12, cfg!(target_feature = "fma"))
+        | wanted(22, cfg!(target_feature = "movbe"))
+        | wanted(29, cfg!(target_feature = "f16c"));
+    const LEAF_7_EBX: u32 = wanted(3, cfg!(target_feature = "bmi1"))
+        | wanted(5, cfg!(target_feature = "avx2"))
+        | wanted(8, cfg!(target_feature = "bmi2"));
+    const EXTENDED_ECX: u32 = wanted(5, cfg!(target_feature = "lzcnt"));
+
+    // A leaf beyond the highest answers with another leaf's bits.
+    let fits = __cpuid(1).ecx & LEAF_1_ECX == LEAF_1_ECX
+        && (LEAF_7_EBX == 0
+            || __cpuid(0).eax >= 7 && __cpuid_count(7, 0).ebx & LEAF_7_EBX == LEAF_7_EBX)
+        && (EXTENDED_ECX == 0
+            || __cpuid(0x8000_0000).eax >= EXTENDED
+                && __cpuid(EXTENDED).ecx & EXTENDED_ECX == EXTENDED_ECX);
+    if fits { None } else { Some(REFUSAL) }
 }
 
 /// Other architectures are built for their baseline.
 #[cfg(not(target_arch = "x86_64"))]
-pub fn refusal() -> Option<String> {
+pub fn refusal() -> Option<&'static str> {
     None
 }

@@ -75,6 +75,20 @@ async fn detached_rows_beyond_the_queue_are_written_before_close_returns() {
 }
 
 #[tokio::test]
+async fn a_row_whose_caller_leaves_while_the_queue_is_full_is_not_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path()).await;
+    let recorder = UsageRecorder::start(store.clone());
+    for i in 0..QUEUE {
+        recorder.commit_detached(row(&format!("req_{i}")));
+    }
+    let left = futures_util::FutureExt::now_or_never(recorder.commit(row("req_left")));
+    assert!(left.is_none(), "it was not acknowledged");
+    recorder.close().await;
+    assert!(ids(&store).await.contains(&"req_left".to_owned()));
+}
+
+#[tokio::test]
 async fn a_closed_recorder_refuses_instead_of_hanging() {
     let dir = tempfile::tempdir().unwrap();
     let recorder = UsageRecorder::start(store(dir.path()).await);
