@@ -20,6 +20,7 @@ mod weights;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
@@ -31,6 +32,9 @@ use reuse::STATE_STEP;
 use runner::Runner;
 use tokenizer::{ChatEncoder, EncodeError};
 pub use weights::LoadError;
+
+/// Nobody has asked for this long: time for work that makes the next request faster.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// How the engine uses the machine.
 #[derive(Debug, Clone, Copy)]
@@ -167,18 +171,23 @@ impl Engine for MistralEngine {
         // Room for every event, so that a slow client never holds the model up: one a token, the
         // text held back to the end, and the end.
         let (sender, events) = mpsc::channel(prepared.max_tokens as usize + 4);
-        let runner = self.runner.clone();
+        let shared = self.runner.clone();
         let ready = self.ready.clone();
         let waiting = self.waiting.clone();
         waiting.fetch_add(1, Ordering::AcqRel);
         tokio::spawn(async move {
-            let mut runner = runner.lock().await;
+            let mut runner = shared.lock().await;
             waiting.fetch_sub(1, Ordering::AcqRel);
             let fit = runner.answer(&prepared, &sender).await;
             ready.store(fit, Ordering::Release);
-            drop(sender);
-            if fit && waiting.load(Ordering::Acquire) == 0 {
-                runner.use_idle_time(prepared.prompt.len()).await;
+            drop((sender, runner));
+            if fit {
+                tokio::time::sleep(IDLE).await;
+                if waiting.load(Ordering::Acquire) == 0
+                    && let Ok(mut runner) = shared.try_lock()
+                {
+                    runner.use_idle_time(prepared.prompt.len()).await;
+                }
             }
         });
         Ok(Generation { events })

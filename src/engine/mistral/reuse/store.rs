@@ -45,6 +45,7 @@ impl PromptStore {
     }
 
     /// Bytes of tensors held now; never above the bound.
+    #[cfg(test)]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
