@@ -337,7 +337,10 @@ async fn a_file_is_imported_checked_and_removed() {
         library.get(&model.id).expect("readable"),
         Some(model.clone())
     );
-    assert_eq!(library.installed().expect("readable"), [model.clone()]);
+    assert_eq!(
+        library.installed().expect("readable"),
+        std::slice::from_ref(&model)
+    );
     let again = library.import(&file, Some(&model.id)).await;
     assert!(matches!(again, Err(ModelError::AlreadyInstalled { .. })));
     for wrong in ["../x", "", ".x", "a/b"] {
