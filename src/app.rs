@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::auth::Keys;
+use crate::auth::{Keys, Secrets, SecretsError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::registry::Registry;
 use crate::records::UsageRecorder;
-use crate::store::Store;
+use crate::store::{DataDir, DataDirError, Store, StoreError};
 
 /// The program's parts. Cheap to clone.
 #[derive(Clone)]
@@ -18,4 +18,80 @@ pub struct App {
     pub keys: Keys,
     pub usage: UsageRecorder,
     pub models: Registry,
+}
+
+/// What lies in the data directory, opened.
+#[derive(Debug, Clone)]
+pub struct Data {
+    pub store: Store,
+    pub secrets: Secrets,
+}
+
+/// The data directory cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Dir(#[from] DataDirError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// Only from [`Data::open_existing`].
+    #[error("{0} is not set up; run `microllm init` or `microllm serve` on it first")]
+    NotSetUp(std::path::PathBuf),
+}
+
+impl Data {
+    /// Opens the data directory, preparing whatever is missing: the directory, the database with
+    /// its tables, the secrets. Nobody is let in before [`crate::auth::set_up`].
+    ///
+    /// # Errors
+    /// [`OpenError`] names the file that cannot be used.
+    pub async fn open(dir: &DataDir) -> Result<Self, OpenError> {
+        // Two first starts at once must not write two secrets.
+        let _lock = dir.lock()?;
+        dir.touch_database()?;
+        let store = Store::open(&dir.database()).await?;
+        let in_use = store.peppers_in_use().await?;
+        let secrets = if in_use.is_empty() {
+            Secrets::load_or_create(&dir.secrets())?
+        } else {
+            // Keys exist: a fresh pepper would only hide that theirs is lost.
+            Secrets::load(&dir.secrets())?
+        };
+        secrets.check_peppers(&dir.secrets(), &in_use)?;
+        Ok(Self { store, secrets })
+    }
+
+    /// Opens a data directory that was set up before, and creates nothing.
+    ///
+    /// # Errors
+    /// [`OpenError::NotSetUp`] when there is no database.
+    pub async fn open_existing(root: &std::path::Path) -> Result<Self, OpenError> {
+        if !root.join("microllm.db").exists() {
+            return Err(OpenError::NotSetUp(root.to_owned()));
+        }
+        Self::open(&DataDir::prepare(root)?).await
+    }
+}
+
+impl App {
+    /// Puts the parts together and starts the recorder; call within a tokio runtime.
+    pub fn new(config: Config, clock: Clock, data: Data, models: Registry) -> Self {
+        let Data { store, secrets } = data;
+        Self {
+            config: Arc::new(config),
+            keys: Keys::new(store.clone(), secrets, clock.clone()),
+            usage: UsageRecorder::start(store.clone()),
+            clock,
+            store,
+            models,
+        }
+    }
+
+    /// Writes what is still to be recorded, then closes the database.
+    pub async fn close(&self) {
+        self.usage.close().await;
+        self.store.close().await;
+    }
 }

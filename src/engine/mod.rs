@@ -2,14 +2,18 @@
 //!
 //! - [`admission`]: who may generate now, who waits, who is turned away
 //! - [`registry`]: the models that are served, by name
+//! - `load`: from configuration to served models
 //! - `mistral`: quantized models on this machine's processor (feature `mistral`)
 
 pub mod admission;
 pub mod registry;
 
 #[cfg(feature = "mistral")]
+pub mod load;
+#[cfg(feature = "mistral")]
 pub mod mistral;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -129,6 +133,9 @@ impl Default for Sampling {
 pub struct GenerateRequest {
     pub messages: Vec<Message>,
     pub sampling: Sampling,
+    /// Who may share computed state with whom: requests of different scopes never do, so that
+    /// nobody learns from timing or `cached_tokens` what another tenant has asked.
+    pub scope: Arc<str>,
 }
 
 /// A request that the model has accepted: tokenized, clamped, ready to run. Clones give the
@@ -137,10 +144,11 @@ pub struct GenerateRequest {
 pub struct Prepared {
     /// The rendered prompt.
     pub prompt: Vec<u32>,
-    /// `max_tokens` is always set, to what the context leaves at most.
     pub sampling: Sampling,
     /// Upper bound of the answer in tokens.
     pub max_tokens: u32,
+    /// As in [`GenerateRequest`].
+    pub scope: Arc<str>,
 }
 
 /// A running answer.

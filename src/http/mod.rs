@@ -1,1 +1,78 @@
 //! The wire: routes, errors in OpenAI's shape, the OpenAPI document.
+//!
+//! - [`server`], [`stall`]: connections, their limits, and the way to the end of them
+//! - [`envelope`]: what every request and every answer has in common
+//! - [`routing`]: methods and paths
+//! - [`chat`], [`models`], [`health`], [`docs`]: the routes
+//! - [`auth`], [`payload`], [`sse`], [`error`]: in and out
+
+mod auth;
+mod chat;
+mod cors;
+mod docs;
+mod envelope;
+pub mod error;
+mod health;
+mod models;
+mod payload;
+mod routing;
+mod server;
+mod settings;
+mod spec;
+mod sse;
+mod stall;
+
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use envelope::Envelope;
+use settings::Settings;
+pub use spec::openapi_json;
+
+/// The routes that the OpenAPI document describes.
+type Api = (chat::ChatApi, models::ModelsApi, health::HealthApi);
+
+/// Cancelled when the server cannot wait for answers any longer.
+#[derive(Debug, Clone)]
+struct Cut(CancellationToken);
+
+/// Serves until `shutdown` is cancelled; answers in the making get the configured time to end.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub async fn serve(
+    app: App,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    let settings = Settings::of(&app.config);
+    let (limits, cut) = (settings.server, CancellationToken::new());
+    let endpoint = endpoint(app, settings, cut.clone());
+    server::run(endpoint, listener, limits, shutdown, cut).await
+}
+
+/// Everything that is served, for use without a network.
+pub fn routes(app: App) -> impl Endpoint<Output = Response> + 'static {
+    let settings = Settings::of(&app.config);
+    endpoint(app, settings, CancellationToken::new())
+}
+
+fn endpoint(
+    app: App,
+    settings: Settings,
+    cut: CancellationToken,
+) -> impl Endpoint<Output = Response> + 'static {
+    let api: Api = (chat::ChatApi, models::ModelsApi, health::HealthApi);
+    let routes = routing::add(Route::new(), api);
+    let routes = docs::add(routes);
+    let clock = app.clock.clone();
+    let routes = routes
+        .into_endpoint()
+        .data(app)
+        .data(settings.body)
+        .data(settings.keep_alive)
+        .data(Cut(cut));
+    Envelope::new(routes, clock, settings.cors)
+}

@@ -1,7 +1,9 @@
 //! Usage records that lose nothing: an answer is acknowledged only after its row is durable.
 
+mod export;
 mod usage;
 
+pub use export::{ExportError, ExportFormat, export_usage};
 pub use usage::UsageRecorder;
 
 use serde::Serialize;
@@ -38,8 +40,9 @@ pub struct UsageRow {
 }
 
 /// How a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
 pub enum Outcome {
     Completed,
     Failed,

@@ -1,2 +1,200 @@
+//! Quantized models on this machine's processor, through mistralrs. Nothing else imports it.
+//!
+//! mistralrs computes; everything that the API promises about an answer is decided here:
+//!
+//! - [`template`], [`tokenizer`]: messages to token ids
+//! - [`runner`]: one request after the other, faults survived
+//! - [`reuse`]: state of earlier prompts, bounded
+//! - [`steer`], [`sampler`], [`text`]: the next token, its text, the end
+//! - [`lane`], [`weights`]: mistralrs itself
+
+mod lane;
+mod reuse;
+mod runner;
+mod sampler;
+mod steer;
 pub mod template;
+mod text;
 pub mod tokenizer;
+mod weights;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Mutex, mpsc};
+
+use super::{Engine, EngineError, GenerateRequest, Generation, ModelInfo, Prepared};
+use crate::models::InstalledModel;
+use reuse::STATE_STEP;
+use runner::Runner;
+use tokenizer::{ChatEncoder, EncodeError};
+pub use weights::LoadError;
+
+/// How the engine uses the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Bound of the prompt state kept between requests, in bytes; 0 keeps none.
+    pub reuse_bytes: usize,
+    /// Longest prompt and answer together, in tokens, where the model itself allows more; memory
+    /// grows with it. 0 takes the model's own.
+    pub max_context: u32,
+}
+
+/// A loaded model.
+pub struct MistralEngine {
+    info: ModelInfo,
+    encoder: Arc<ChatEncoder>,
+    runner: Arc<Mutex<Runner>>,
+    ready: Arc<AtomicBool>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Settings that candle reads once, at its first use: called first thing in the program, before
+/// any thread exists. `threads` 0 means one a core. What the environment already says is kept.
+#[allow(unsafe_code)]
+pub fn prepare_process(threads: usize) {
+    let set = |name: &str, value: String| {
+        if std::env::var_os(name).is_none() {
+            // SAFETY: the caller promises that no other thread runs yet.
+            unsafe { std::env::set_var(name, value) };
+        }
+    };
+    // candle's workers spin 25,000 times before they sleep, on the cores that attention needs.
+    // Measured on 2 cores after a prompt of 445 tokens: 30 tokens/s with 25,000, 47 to 50 with
+    // anything from 200 to 2,000.
+    set("CANDLE_BARRIER_POOL_SPIN_LIMIT", "1000".into());
+    if threads > 0 {
+        set("CANDLE_NUM_THREADS", threads.to_string());
+        set("RAYON_NUM_THREADS", threads.to_string());
+    }
+}
+
+impl MistralEngine {
+    /// Loads an installed model from its directory. Blocks for seconds.
+    ///
+    /// # Errors
+    /// When a file is missing, or the model is not what its manifest says, or mistralrs cannot
+    /// load it.
+    pub fn load(model: InstalledModel, options: Options) -> Result<Self, LoadError> {
+        let encoder = ChatEncoder::load(&model).map_err(|error| LoadError {
+            id: model.id.clone(),
+            reason: error.to_string(),
+        })?;
+        let encoder = Arc::new(encoder);
+        let info = describe(&model, options);
+        let runner = Runner::load(model, encoder.clone(), options.reuse_bytes)?;
+        Ok(Self {
+            info,
+            encoder,
+            runner: Arc::new(Mutex::new(runner)),
+            ready: Arc::new(AtomicBool::new(true)),
+            waiting: Arc::new(AtomicUsize::new(0)),
+        })
+    }
+}
+
+fn describe(model: &InstalledModel, options: Options) -> ModelInfo {
+    let limit = match options.max_context {
+        0 => model.context_length,
+        limit => limit.min(model.context_length),
+    };
+    // mistralrs grows a sequence's state in steps, and fails when one would pass the context.
+    let step = STATE_STEP as u32;
+    let context_length = if limit < model.context_length {
+        limit
+    } else {
+        limit / step * step
+    };
+    let mut digest = Sha256::new();
+    for part in [
+        model.weights_sha256.as_str(),
+        env!("CARGO_PKG_VERSION"),
+        "mistralrs 0.8.1",
+    ] {
+        digest.update(part);
+        digest.update([0]);
+    }
+    ModelInfo {
+        id: model.id.clone(),
+        created: model.created,
+        owned_by: model.owned_by.clone(),
+        context_length,
+        system_fingerprint: format!("fp_{}", &hex::encode(digest.finalize())[..10]),
+    }
+}
+
+#[async_trait]
+impl Engine for MistralEngine {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    async fn prepare(&self, request: GenerateRequest) -> Result<Prepared, EngineError> {
+        let encoder = self.encoder.clone();
+        let messages = request.messages;
+        let prompt = tokio::task::spawn_blocking(move || encoder.encode_chat(&messages))
+            .await
+            .map_err(|error| EngineError::Failed(error.to_string()))?
+            .map_err(encode_error)?;
+        let sampling = request.sampling;
+        let vocabulary = u32::try_from(self.encoder.vocab_size()).unwrap_or(u32::MAX);
+        if let Some((id, _)) = sampling.logit_bias.iter().find(|(id, _)| *id >= vocabulary) {
+            return Err(EngineError::Invalid {
+                param: "logit_bias",
+                message: format!("Token id {id} is not in the model's vocabulary of {vocabulary}."),
+            });
+        }
+        let limit = self.info.context_length;
+        let length = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
+        if length >= limit {
+            return Err(EngineError::ContextLength {
+                limit,
+                prompt: length,
+            });
+        }
+        let room = limit - length;
+        Ok(Prepared {
+            prompt,
+            max_tokens: sampling.max_tokens.unwrap_or(room).min(room),
+            sampling,
+            scope: request.scope,
+        })
+    }
+
+    async fn generate(&self, prepared: Prepared) -> Result<Generation, EngineError> {
+        // Room for every event, so that a slow client never holds the model up: one a token, the
+        // text held back to the end, and the end.
+        let (sender, events) = mpsc::channel(prepared.max_tokens as usize + 4);
+        let runner = self.runner.clone();
+        let ready = self.ready.clone();
+        let waiting = self.waiting.clone();
+        waiting.fetch_add(1, Ordering::AcqRel);
+        tokio::spawn(async move {
+            let mut runner = runner.lock().await;
+            waiting.fetch_sub(1, Ordering::AcqRel);
+            let fit = runner.answer(&prepared, &sender).await;
+            ready.store(fit, Ordering::Release);
+            drop(sender);
+            if fit && waiting.load(Ordering::Acquire) == 0 {
+                runner.use_idle_time(prepared.prompt.len()).await;
+            }
+        });
+        Ok(Generation { events })
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+}
+
+fn encode_error(error: EncodeError) -> EngineError {
+    match error {
+        EncodeError::Refused(message) => EngineError::Invalid {
+            param: "messages",
+            message,
+        },
+        other => EngineError::Failed(other.to_string()),
+    }
+}

@@ -1,0 +1,201 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use subtle::ConstantTimeEq;
+
+use super::{AdminPrincipal, AuthError, IssueError, Principal, Redacted, Secrets, token};
+use crate::clock::Clock;
+use crate::store::{KeyKind, KeyRow, LiveKey, Store};
+
+/// `last_used_at` is kept to the minute: exact times would cost a write for every request.
+const TOUCH_SECONDS: i64 = 60;
+
+/// Issues, verifies and revokes API keys. Cheap to clone.
+///
+/// Nothing is cached: finding a key in SQLite costs tens of microseconds, and a revoked key is
+/// refused from the moment that the revocation is durable, whichever process it came from.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    store: Store,
+    secrets: Secrets,
+    clock: Clock,
+    /// When each used key's `last_used_at` was last sent to the database. At most one entry for
+    /// each key there is.
+    touched: Arc<Mutex<HashMap<String, i64>>>,
+}
+
+/// Whom a key is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyOwner {
+    /// A project, by id: the key opens the models.
+    Project(String),
+    /// A user, by id: the key opens the organization's routes, and no model.
+    Admin(String),
+}
+
+/// A key to be issued.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// For people to tell keys apart.
+    pub name: String,
+    pub owner: KeyOwner,
+    /// Unix seconds; never, when none.
+    pub expires_at: Option<i64>,
+}
+
+/// A fresh key: the only time that it can be read.
+#[derive(Debug, Clone)]
+pub struct IssuedKey {
+    pub key: Redacted,
+    pub row: KeyRow,
+}
+
+impl Keys {
+    pub fn new(store: Store, secrets: Secrets, clock: Clock) -> Self {
+        Self {
+            store,
+            secrets,
+            clock,
+            touched: Arc::default(),
+        }
+    }
+
+    /// Who presents this key to an inference route. `presented` is the credential alone, without
+    /// `Bearer`.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidKey`] for anything but a live key, [`AuthError::WrongKind`] for a live
+    /// admin key, [`AuthError::Unavailable`] when the database cannot be read.
+    pub async fn verify(&self, presented: &str) -> Result<Principal, AuthError> {
+        let key = self.live(presented).await?;
+        match (key.kind, key.project_id) {
+            (KeyKind::Project, Some(project_id)) => Ok(Principal {
+                key_id: key.id,
+                project_id,
+            }),
+            (KeyKind::Admin, _) => Err(AuthError::WrongKind(
+                "This is an admin API key. It manages the organization and cannot be used with \
+                 models; use a project's API key.",
+            )),
+            (KeyKind::Project, None) => Err(AuthError::InvalidKey),
+        }
+    }
+
+    /// Who presents this key to an organization route.
+    ///
+    /// # Errors
+    /// As [`Keys::verify`], with the kinds exchanged.
+    pub async fn verify_admin(&self, presented: &str) -> Result<AdminPrincipal, AuthError> {
+        let key = self.live(presented).await?;
+        match (key.kind, key.user_id) {
+            (KeyKind::Admin, Some(user_id)) => Ok(AdminPrincipal {
+                key_id: key.id,
+                user_id,
+            }),
+            (KeyKind::Project, _) => Err(AuthError::WrongKind(
+                "This is a project's API key. Managing the organization takes an admin API key.",
+            )),
+            (KeyKind::Admin, None) => Err(AuthError::InvalidKey),
+        }
+    }
+
+    /// Makes a key and stores its digest.
+    ///
+    /// # Errors
+    /// When there are no random bytes, the owner is unknown, or the database cannot be written.
+    pub async fn issue(&self, new: NewKey) -> Result<IssuedKey, IssueError> {
+        let issued = mint(&self.secrets, &self.clock, new)?;
+        self.store.insert_key(&issued.row).await?;
+        Ok(issued)
+    }
+
+    /// Ends a key: no request that is verified after this returns gets in. Returns whether there
+    /// was a live key of this id.
+    ///
+    /// # Errors
+    /// When the database cannot be written; the key still works then.
+    pub async fn revoke(&self, id: &str) -> Result<bool, IssueError> {
+        Ok(self.store.revoke_key(id, self.clock.now_secs()).await?)
+    }
+
+    async fn live(&self, presented: &str) -> Result<LiveKey, AuthError> {
+        if !token::is_well_formed(presented) {
+            return Err(AuthError::InvalidKey);
+        }
+        for digest in self.secrets.digests(presented) {
+            let found = self
+                .store
+                .key_by_digest(&digest)
+                .await
+                .map_err(|error| AuthError::Unavailable(error.to_string()))?;
+            if let Some(key) = found {
+                let now = self.clock.now_secs();
+                let is_same: bool = key.digest.ct_eq(&digest).into();
+                if !is_same || !is_live(&key, now) {
+                    return Err(AuthError::InvalidKey);
+                }
+                self.touch(&key, now);
+                return Ok(key);
+            }
+        }
+        Err(AuthError::InvalidKey)
+    }
+
+    /// Notes the use of a key, in the background and at most once a minute for each key.
+    fn touch(&self, key: &LiveKey, now: i64) {
+        if now.saturating_sub(key.last_used_at.unwrap_or(i64::MIN)) < TOUCH_SECONDS {
+            return;
+        }
+        {
+            let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = touched.entry(key.id.clone()).or_insert(i64::MIN);
+            if now.saturating_sub(*last) < TOUCH_SECONDS {
+                return;
+            }
+            *last = now;
+        }
+        let (store, id) = (self.store.clone(), key.id.clone());
+        tokio::spawn(async move {
+            // The request does not depend on it: a full disk must not lock anybody out.
+            if let Err(error) = store.touch_key(&id, now).await {
+                tracing::debug!(key = id, %error, "the use of a key was not noted");
+            }
+        });
+    }
+}
+
+/// A key with its row, not yet stored.
+pub(super) fn mint(secrets: &Secrets, clock: &Clock, new: NewKey) -> Result<IssuedKey, IssueError> {
+    let (kind, project_id, user_id) = match new.owner {
+        KeyOwner::Project(id) => (KeyKind::Project, Some(id), None),
+        KeyOwner::Admin(id) => (KeyKind::Admin, None, Some(id)),
+    };
+    let key = token::generate(kind)?;
+    let (pepper_id, digest) = secrets.digest(&key);
+    let text = key.expose();
+    let last4 = text.get(text.len().saturating_sub(4)..).unwrap_or_default();
+    let row = KeyRow {
+        id: clock.id("key_"),
+        kind,
+        name: new.name,
+        project_id,
+        user_id,
+        pepper_id,
+        digest,
+        last4: last4.to_owned(),
+        created_at: clock.now_secs(),
+        last_used_at: None,
+        expires_at: new.expires_at,
+        revoked_at: None,
+    };
+    Ok(IssuedKey { key, row })
+}
+
+fn is_live(key: &LiveKey, now: i64) -> bool {
+    key.revoked_at.is_none()
+        && key.archived_at.is_none()
+        && key.expires_at.is_none_or(|expires| now < expires)
+}
+
+#[cfg(test)]
+mod tests;

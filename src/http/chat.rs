@@ -1,0 +1,137 @@
+//! `POST /v1/chat/completions`: one operation, answered as JSON or as a stream.
+
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
+use poem::web::Data;
+use poem_openapi::payload::EventStream;
+use poem_openapi::{ApiResponse, OpenApi, ResponseContent};
+
+use super::Cut;
+use super::auth::ApiKey;
+use super::envelope::Trace;
+use super::error::ApiError;
+use super::payload::Json;
+use super::spec::Tag;
+use super::sse::{self, KeepAlive, Labels};
+use crate::app::App;
+use crate::openai::chat::ChatRequest;
+use crate::openai::completion::{
+    AnswerMessage, AnswerRole, ChatChunk, ChatCompletion, Choice, CompletionObject, Finish,
+    Logprobs, Usage,
+};
+use crate::pipeline::{self, Caller, Failure, Run, Step};
+
+pub struct ChatApi;
+
+#[derive(ApiResponse)]
+enum ChatResponse {
+    /// The answer: whole, or with `stream` as server-sent events ending in `data: [DONE]`.
+    #[oai(status = 200)]
+    Answer(ChatBody),
+}
+
+#[derive(ResponseContent)]
+enum ChatBody {
+    Whole(Json<ChatCompletion>),
+    #[oai(actual_type = "EventStream<BoxStream<'static, ChatChunk>>")]
+    Stream(sse::Events),
+}
+
+#[OpenApi(prefix_path = "/v1/chat", tag = "Tag::Chat")]
+impl ChatApi {
+    /// Continue a conversation.
+    #[oai(
+        path = "/completions",
+        method = "post",
+        operation_id = "createChatCompletion"
+    )]
+    async fn create(
+        &self,
+        key: ApiKey,
+        app: Data<&App>,
+        trace: Data<&Arc<Trace>>,
+        cut: Data<&Cut>,
+        keep_alive: Data<&KeepAlive>,
+        request: Json<ChatRequest>,
+    ) -> Result<ChatResponse, ApiError> {
+        let request = request.0;
+        let stream = request.stream.unwrap_or(false);
+        let options = request.stream_options.as_ref();
+        let include_usage = options.and_then(|o| o.include_usage).unwrap_or(false);
+        let logprobs = request.logprobs.unwrap_or(false);
+        let caller = Caller {
+            principal: key.0,
+            request_id: trace.request_id.clone(),
+            arrived: trace.arrived,
+            arrived_ms: trace.arrived_ms,
+            cut: cut.0.0.clone(),
+        };
+        let run = pipeline::chat(&app, caller, request).await?;
+        let labels = Labels {
+            id: app.clock.id("chatcmpl-"),
+            created: app.clock.now_secs(),
+            model: run.model().id.clone(),
+            system_fingerprint: run.model().system_fingerprint.clone(),
+            logprobs,
+            include_usage,
+        };
+        let body = if stream {
+            ChatBody::Stream(sse::start(run, labels, *keep_alive.0).await?)
+        } else {
+            ChatBody::Whole(Json(collect(run, labels).await?))
+        };
+        Ok(ChatResponse::Answer(body))
+    }
+}
+
+/// The whole answer is the stream, collected.
+async fn collect(run: Run, labels: Labels) -> Result<ChatCompletion, Failure> {
+    let mut steps = Box::pin(run.steps());
+    let mut choices = Vec::new();
+    let mut usage = Usage::new(0, 0, 0);
+    let (mut content, mut tokens) = (String::new(), Vec::new());
+    while let Some(step) = steps.try_next().await? {
+        match step {
+            Step::Begin { .. } => {}
+            Step::Text { text, logprobs, .. } => {
+                content.push_str(&text);
+                tokens.extend(logprobs);
+            }
+            Step::End { index, finish } => {
+                let tokens = std::mem::take(&mut tokens);
+                let logprobs = labels.logprobs.then(|| Logprobs::of(tokens));
+                choices.push(choice(
+                    index,
+                    std::mem::take(&mut content),
+                    logprobs,
+                    finish,
+                ));
+            }
+            Step::Total(total) => usage = total,
+        }
+    }
+    Ok(ChatCompletion {
+        id: labels.id,
+        object: CompletionObject::Completion,
+        created: labels.created,
+        model: labels.model,
+        choices,
+        usage,
+        system_fingerprint: labels.system_fingerprint,
+    })
+}
+
+fn choice(index: u32, content: String, logprobs: Option<Logprobs>, finish: Finish) -> Choice {
+    Choice {
+        index,
+        message: AnswerMessage {
+            role: AnswerRole::Assistant,
+            content: Some(content),
+            refusal: None,
+        },
+        logprobs,
+        finish_reason: finish,
+    }
+}

@@ -1,0 +1,196 @@
+//! What every request and every answer has in common: an id, OpenAI's headers, the headers that
+//! browsers need, one line in the log, and never a panic or plain text in place of an error.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::combinators::BoxBody;
+use poem::http::{HeaderMap, HeaderValue, Method, header};
+use poem::{Body, Endpoint, IntoResponse, PathPattern, Request, Response, Result};
+
+use super::cors::Cors;
+use super::error::ApiError;
+use crate::clock::Clock;
+
+const VERSION: HeaderValue = HeaderValue::from_static("2020-10-01");
+/// For answers that are data: nothing in them may be run, shown in a frame or kept.
+const DATA_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// One request as the log and the records know it.
+#[derive(Debug)]
+pub struct Trace {
+    pub request_id: String,
+    pub arrived: Instant,
+    /// Unix milliseconds.
+    pub arrived_ms: i64,
+    /// Known once the caller is.
+    pub key_id: OnceLock<String>,
+}
+
+/// Wraps all routes.
+pub struct Envelope<E> {
+    inner: E,
+    clock: Clock,
+    cors: Cors,
+}
+
+impl<E> Envelope<E> {
+    pub fn new(inner: E, clock: Clock, cors: Cors) -> Self {
+        Self { inner, clock, cors }
+    }
+}
+
+impl<E> Endpoint for Envelope<E>
+where
+    E: Endpoint,
+    E::Output: 'static,
+{
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> Result<Response> {
+        let trace = Arc::new(Trace {
+            // Ours always: one that a client made up could be anybody's.
+            request_id: self.clock.id("req_"),
+            arrived: Instant::now(),
+            arrived_ms: self.clock.now_ms(),
+            key_id: OnceLock::new(),
+        });
+        let mut line = Line::new(trace.clone(), request.method().clone());
+        request.set_data(trace.clone());
+        let origin = self.cors.allowed(&request);
+
+        let mut response = match Cors::preflight(&request, origin.as_ref()) {
+            Some(preflight) => preflight,
+            None => self.answer(request, &mut line).await,
+        };
+        self.cors.mark(response.headers_mut(), origin);
+        common_headers(response.headers_mut(), &trace);
+        line.status = response.status().as_u16();
+        // The line is written when the last of the answer has gone out, or cannot.
+        let body: BoxBody<Bytes, std::io::Error> = response.take_body().into();
+        response.set_body(Body::from(BoxBody::new(Logged { body, _line: line })));
+        Ok(response)
+    }
+}
+
+impl<E> Envelope<E>
+where
+    E: Endpoint,
+    E::Output: 'static,
+{
+    async fn answer(&self, request: Request, line: &mut Line) -> Response {
+        let called = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        match called.await {
+            Ok(Ok(response)) => {
+                let response = response.into_response();
+                line.route = response.data::<PathPattern>().cloned();
+                response
+            }
+            Ok(Err(error)) => {
+                line.route = error.data::<PathPattern>().cloned();
+                poem::Error::from(ApiError::of(&error)).into_response()
+            }
+            Err(_) => {
+                tracing::error!(request_id = %line.trace.request_id, "a handler panicked");
+                poem::Error::from(ApiError::internal()).into_response()
+            }
+        }
+    }
+}
+
+fn common_headers(headers: &mut HeaderMap, trace: &Trace) {
+    let millis = u64::try_from(trace.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if let Ok(id) = HeaderValue::from_str(&trace.request_id) {
+        headers.insert("x-request-id", id);
+    }
+    headers.insert("openai-processing-ms", millis.into());
+    headers.insert("openai-version", VERSION);
+    for (name, value) in [
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    ] {
+        headers.insert(name, value);
+    }
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(DATA_POLICY);
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// The log's line of one request, written when dropped: at the end of the answer, or when the
+/// client has gone.
+struct Line {
+    trace: Arc<Trace>,
+    method: Method,
+    /// The pattern, not the path: paths may carry anything.
+    route: Option<PathPattern>,
+    status: u16,
+}
+
+impl Line {
+    fn new(trace: Arc<Trace>, method: Method) -> Self {
+        Self {
+            trace,
+            method,
+            route: None,
+            status: 499,
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let duration_ms = self.trace.arrived.elapsed().as_secs_f64() * 1000.0;
+        tracing::info!(
+            request_id = %self.trace.request_id,
+            method = %self.method,
+            route = self.route.as_ref().map(|pattern| pattern.0.as_ref()),
+            status = self.status,
+            duration_ms,
+            key_id = self.trace.key_id.get().map(String::as_str),
+            "request"
+        );
+    }
+}
+
+/// A body that takes the log's line along.
+struct Logged {
+    body: BoxBody<Bytes, std::io::Error>,
+    _line: Line,
+}
+
+impl HttpBody for Logged {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,370 @@
+//! JSON bodies, in and out.
+//!
+//! The framework's own payload reads a body of any size for any time and reports errors without
+//! the place they are at; clients need that place in `param`.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use poem::http::{StatusCode, header};
+use poem::{Body, FromRequest, IntoResponse, Request, RequestBody, Response, Result};
+use poem_openapi::payload::{ParsePayload, Payload};
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiResponse, impl_apirequest_for_payload};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::ApiError;
+
+/// Bounds of a request body.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    pub bytes: usize,
+    /// From the head of the request to the end of its body.
+    pub time: Duration,
+}
+
+/// A JSON body.
+#[derive(Debug, Clone)]
+pub struct Json<T>(pub T);
+
+impl<T: Type> Payload for Json<T> {
+    const CONTENT_TYPE: &'static str = "application/json";
+
+    fn check_content_type(content_type: &str) -> bool {
+        let Ok(mime) = content_type.parse::<mime::Mime>() else {
+            return false;
+        };
+        mime.essence_str() == mime::APPLICATION_JSON.essence_str()
+            && mime
+                .get_param(mime::CHARSET)
+                .is_none_or(|set| set == mime::UTF_8)
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        T::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: Type + DeserializeOwned> ParsePayload for Json<T> {
+    const IS_REQUIRED: bool = true;
+
+    async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
+        let limits = *<poem::web::Data<&BodyLimits>>::from_request_without_body(request)
+            .await?
+            .0;
+        let bytes = read(request, body.take()?, limits).await?;
+        Ok(Self(parse(&bytes)?))
+    }
+}
+
+impl_apirequest_for_payload!(Json<T>, T: Type + DeserializeOwned);
+
+impl<T: Serialize + Send> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => Response::builder()
+                .content_type("application/json")
+                .body(Body::from_vec(body)),
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be written");
+                poem::Error::from(ApiError::internal()).into_response()
+            }
+        }
+    }
+}
+
+impl<T: Type + Serialize> ApiResponse for Json<T> {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "",
+                status: Some(200),
+                status_range: None,
+                content: vec![MetaMediaType {
+                    content_type: Self::CONTENT_TYPE,
+                    schema: Self::schema_ref(),
+                }],
+                headers: vec![],
+            }],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+/// Reads a body within its limits, whether or not it says how long it is.
+async fn read(request: &Request, body: Body, limits: BodyLimits) -> Result<Bytes, ApiError> {
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limits.bytes as u64) {
+        return Err(too_large(limits.bytes));
+    }
+    let whole = async {
+        let mut chunks = Box::pin(body.into_bytes_stream());
+        let mut whole = BytesMut::new();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| unreadable())?;
+            if whole.len().saturating_add(chunk.len()) > limits.bytes {
+                return Err(too_large(limits.bytes));
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    };
+    let late = || {
+        let message = "The request body did not arrive in time.";
+        Err(ApiError::request(
+            StatusCode::REQUEST_TIMEOUT,
+            None,
+            message,
+        ))
+    };
+    tokio::time::timeout(limits.time, whole)
+        .await
+        .unwrap_or_else(|_| late())
+}
+
+fn too_large(limit: usize) -> ApiError {
+    let message = format!("The request body is too large: this server reads up to {limit} bytes.");
+    ApiError::request(StatusCode::PAYLOAD_TOO_LARGE, None, message)
+}
+
+fn unreadable() -> ApiError {
+    ApiError::request(
+        StatusCode::BAD_REQUEST,
+        None,
+        "The request body could not be read.",
+    )
+}
+
+/// Reads JSON in two steps. The first checks all of it alike, fields that nobody looks at
+/// included: syntax, depth (128), UTF-8, surrogates; of a key that occurs twice the last one
+/// counts. The second knows the fields.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        let message = format!(
+            "We could not parse the JSON body of your request: {error}. The API expects a JSON \
+             object in UTF-8 and a Content-Type header of 'application/json'."
+        );
+        ApiError::request(StatusCode::BAD_REQUEST, None, message)
+    })?;
+    if !value.is_object() {
+        let message = "The body of your request must be a JSON object.";
+        return Err(ApiError::request(StatusCode::BAD_REQUEST, None, message));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        explain(&path, &error.into_inner().to_string())
+    })
+}
+
+/// Serde's words in OpenAI's. The values themselves are left out: they may be long, and secret.
+fn explain(path: &str, error: &str) -> ApiError {
+    if let Some(rest) = error.strip_prefix("missing field `") {
+        let field = rest.split('`').next().unwrap_or_default();
+        let param = match path {
+            "." => field.to_owned(),
+            parent => format!("{parent}.{field}"),
+        };
+        let message = format!("Missing required parameter: '{param}'.");
+        return ApiError::param(param, Some("missing_required_parameter"), message);
+    }
+    if let Some(rest) = error.strip_prefix("unknown variant `") {
+        let known = rest
+            .rsplit_once("expected one of ")
+            .map_or("", |(_, known)| known);
+        let known = known.replace('`', "'");
+        let message = format!("Invalid value for '{path}'. Supported values are: {known}.");
+        return ApiError::param(path, Some("invalid_value"), message);
+    }
+    let described = error
+        .strip_prefix("invalid type: ")
+        .or_else(|| error.strip_prefix("invalid value: "))
+        .and_then(|rest| rest.rsplit_once(", expected "));
+    let message = match described {
+        Some((got, expected)) => format!(
+            "Invalid type for '{path}': expected {}, but got {} instead.",
+            expected_words(expected),
+            got_words(got),
+        ),
+        None => format!("Invalid value for '{path}'."),
+    };
+    ApiError::param(path, Some("invalid_type"), message)
+}
+
+fn expected_words(expected: &str) -> &str {
+    match expected {
+        "f32" | "f64" => "a decimal number",
+        "i64" | "u64" | "i32" | "u32" => "an integer of at most 64 bits",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        known => known,
+    }
+}
+
+fn got_words(got: &str) -> &'static str {
+    match got.split([' ', '`']).next().unwrap_or_default() {
+        "string" => "a string",
+        "integer" => "an integer",
+        "floating" => "a decimal number",
+        "boolean" => "a boolean",
+        "null" | "unit" => "null",
+        "sequence" => "an array",
+        "map" => "an object",
+        _ => "something else",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openai::chat::ChatRequest;
+
+    fn refused(body: &str) -> (String, String) {
+        let error = parse::<ChatRequest>(body.as_bytes()).expect_err("not a request");
+        (error.param.unwrap_or_default(), error.message)
+    }
+
+    #[test]
+    fn errors_name_the_place_they_are_at() {
+        for (body, param, words) in [
+            (
+                r#"{"messages":[]}"#,
+                "model",
+                "Missing required parameter: 'model'.",
+            ),
+            (
+                r#"{"model":null,"messages":[]}"#,
+                "model",
+                "expected a string, but got null",
+            ),
+            (
+                r#"{"model":"m","messages":[{"content":"x"}]}"#,
+                "messages[0].role",
+                "Missing",
+            ),
+            (
+                r#"{"model":"m","messages":[{"role":"robot"}]}"#,
+                "messages[0].role",
+                "'developer'",
+            ),
+            (
+                r#"{"model":"m","messages":[{"role":"user","content":5}]}"#,
+                "messages[0].content",
+                "expected a string or an array of content parts, but got an integer",
+            ),
+            (
+                r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":{}}]}]}"#,
+                "messages[0].content[1].text",
+                "expected a string, but got an object",
+            ),
+            (
+                r#"{"model":"m","messages":[],"temperature":"hot"}"#,
+                "temperature",
+                "decimal number",
+            ),
+            (
+                r#"{"model":"m","messages":[],"n":1.5}"#,
+                "n",
+                "but got a decimal number",
+            ),
+            (
+                r#"{"model":"m","messages":[],"stop":[1]}"#,
+                "stop[0]",
+                "expected a string",
+            ),
+            (
+                r#"{"model":"m","messages":[],"logit_bias":{"5":"x"}}"#,
+                "logit_bias.5",
+                "decimal",
+            ),
+            (
+                r#"{"model":"m","messages":[],"stream":1}"#,
+                "stream",
+                "expected a boolean",
+            ),
+            (
+                r#"{"model":"m","messages":{}}"#,
+                "messages",
+                "expected an array",
+            ),
+            (
+                r#"{"model":"m","messages":[],"stream_options":[]}"#,
+                "stream_options",
+                "an object",
+            ),
+            (
+                r#"{"model":"m","messages":[["user","x",null,null,null,null]]}"#,
+                "messages[0]",
+                "expected an object, but got an array",
+            ),
+            (
+                r#"{"model":"m","messages":[],"seed":18446744073709551615}"#,
+                "seed",
+                "an integer of at most 64 bits",
+            ),
+        ] {
+            let (at, message) = refused(body);
+            assert_eq!(at, param, "{body}: {message}");
+            assert!(message.contains(words), "{body}: {message}");
+        }
+    }
+
+    #[test]
+    fn values_are_not_echoed() {
+        let (_, message) = refused(r#"{"model":"m","messages":[],"n":"s3cret, expected more"}"#);
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_wherever_it_is() {
+        for body in [
+            &b"{"[..],
+            b"[]",
+            b"null",
+            b"",
+            b"{\"x\":NaN}",
+            b"{\"x\":Infinity}",
+            b"{\"x\":1e999}",
+            b"{\"x\":\"\\ud800\"}",
+            b"{\"x\":\"\xff\"}",
+            b"{\"x\":1} {}",
+        ] {
+            assert!(parse::<ChatRequest>(body).is_err(), "{body:?}");
+        }
+        let deep = format!(r#"{{"x":{}}}"#, "[".repeat(100_000));
+        assert!(parse::<ChatRequest>(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn null_is_absent_and_the_unknown_is_ignored() {
+        let body = br#"{"model":"m","messages":[],"n":null,"stop":null,"brand_new":{"a":[1]}}"#;
+        let request = parse::<ChatRequest>(body).expect("a request");
+        assert!(request.n.is_none() && request.stop.is_none());
+    }
+
+    #[test]
+    fn content_types() {
+        for (given, fine) in [
+            ("application/json", true),
+            ("application/json; charset=utf-8", true),
+            ("Application/JSON;charset=\"UTF-8\"", true),
+            ("application/json; charset=latin1", false),
+            ("text/plain", false),
+            ("application/x-www-form-urlencoded", false),
+            ("json", false),
+        ] {
+            assert_eq!(Json::<String>::check_content_type(given), fine, "{given}");
+        }
+    }
+}

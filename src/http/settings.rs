@@ -1,0 +1,49 @@
+//! What the wire needs of the configuration, and the bounds that nobody has to configure.
+
+use std::time::Duration;
+
+use super::cors::Cors;
+use super::payload::BodyLimits;
+use super::server::ServerLimits;
+use super::sse::KeepAlive;
+use crate::config::Config;
+
+/// A body comes within this time or not at all.
+const BODY_TIME: Duration = Duration::from_secs(30);
+/// A head comes within this time; also the life of an idle connection.
+const HEAD_TIME: Duration = Duration::from_secs(15);
+/// A client that takes nothing for this long has gone, whatever its socket says.
+const STALL_TIME: Duration = Duration::from_secs(30);
+/// Below the minute after which proxies give up on a silent line.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// More wait in the operating system's own queue.
+const MOST_CONNECTIONS: usize = 4096;
+
+/// Everything about HTTP that is set before the first request.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub body: BodyLimits,
+    pub keep_alive: KeepAlive,
+    pub cors: Cors,
+    pub server: ServerLimits,
+}
+
+impl Settings {
+    pub fn of(config: &Config) -> Self {
+        let server = &config.server;
+        Self {
+            body: BodyLimits {
+                bytes: server.max_body_bytes,
+                time: BODY_TIME,
+            },
+            keep_alive: KeepAlive(KEEP_ALIVE),
+            cors: Cors::new(&server.cors_allowed_origins),
+            server: ServerLimits {
+                connections: MOST_CONNECTIONS,
+                head: HEAD_TIME,
+                stall: STALL_TIME,
+                drain: Duration::from_secs(server.drain_seconds),
+            },
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! An answer as server-sent events.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, Peekable};
+use futures_util::{Stream, StreamExt};
+use poem::{Body, IntoResponse, Response};
+use serde::Serialize;
+
+use super::error::ApiError;
+use crate::openai::completion::{
+    AnswerRole, ChatChunk, ChunkChoice, ChunkObject, Delta, Finish, Logprobs, Usage,
+};
+use crate::pipeline::{Failure, Run, Step};
+
+const DONE: &str = "data: [DONE]\n\n";
+/// A comment: clients skip it, proxies and sockets stay awake.
+const COMMENT: &str = ": keep-alive\n\n";
+
+/// How long the line may be silent.
+#[derive(Debug, Clone, Copy)]
+pub struct KeepAlive(pub Duration);
+
+/// What all chunks of an answer say alike, and what they are to say.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    pub id: String,
+    pub created: i64,
+    pub model: String,
+    pub system_fingerprint: String,
+    pub logprobs: bool,
+    pub include_usage: bool,
+}
+
+/// A running answer on its way out. Nothing is buffered: the model's next token is asked for when
+/// the client has taken the one before.
+pub struct Events(BoxStream<'static, String>);
+
+type Steps = Peekable<BoxStream<'static, Result<Step, Failure>>>;
+
+/// Begins the answer with the model's first word, so that whatever goes wrong before is an error
+/// with a status. Whoever waits for longer than `keep_alive`, in the queue or for a long prompt to
+/// be read, gets comments meanwhile, and a late error as an event.
+///
+/// # Errors
+/// What went wrong before the answer began.
+pub async fn start(run: Run, labels: Labels, keep_alive: KeepAlive) -> Result<Events, Failure> {
+    let mut steps = run.steps().boxed().peekable();
+    let first = {
+        let peek = std::pin::Pin::new(&mut steps).peek();
+        tokio::time::timeout(keep_alive.0, peek).await
+    };
+    if let Ok(Some(Err(failure))) = first {
+        return Err(failure.clone());
+    }
+    let events = written(steps, labels);
+    Ok(Events(kept_alive(events, keep_alive.0).boxed()))
+}
+
+impl IntoResponse for Events {
+    fn into_response(self) -> Response {
+        let bytes = self
+            .0
+            .map(|event| Ok::<_, std::io::Error>(Bytes::from(event)));
+        Response::builder()
+            .content_type("text/event-stream")
+            .header("cache-control", "no-cache, no-store")
+            .header("x-accel-buffering", "no")
+            .body(Body::from_bytes_stream(bytes))
+    }
+}
+
+/// Each step as the events it is told with. After a failure there is no `[DONE]`.
+fn written(steps: Steps, labels: Labels) -> impl Stream<Item = String> + Send {
+    steps.map(move |step| match step {
+        Ok(step) => labels.events(step),
+        Err(failure) => event(&ApiError::from(&failure).body()),
+    })
+}
+
+/// Adds comments wherever the line would be silent for too long.
+fn kept_alive(
+    events: impl Stream<Item = String> + Send,
+    every: Duration,
+) -> impl Stream<Item = String> + Send {
+    stream::unfold(Box::pin(events), move |mut events| async move {
+        match tokio::time::timeout(every, events.next()).await {
+            Ok(event) => event.map(|event| (event, events)),
+            Err(_) => Some((COMMENT.to_owned(), events)),
+        }
+    })
+}
+
+impl Labels {
+    fn events(&self, step: Step) -> String {
+        match step {
+            Step::Begin { index } => {
+                let delta = Delta {
+                    role: Some(AnswerRole::Assistant),
+                    content: Some(String::new()),
+                    refusal: Some(None),
+                };
+                self.choice(index, delta, None, None)
+            }
+            Step::Text {
+                index,
+                text,
+                logprobs,
+            } => {
+                let delta = Delta {
+                    content: Some(text),
+                    ..Delta::default()
+                };
+                let logprobs = self.logprobs.then(|| Logprobs::of(logprobs));
+                self.choice(index, delta, logprobs, None)
+            }
+            Step::End { index, finish } => self.choice(index, Delta::default(), None, Some(finish)),
+            Step::Total(usage) if self.include_usage => {
+                self.chunk(Vec::new(), Some(Some(usage))) + DONE
+            }
+            Step::Total(_) => DONE.to_owned(),
+        }
+    }
+
+    fn choice(
+        &self,
+        index: u32,
+        delta: Delta,
+        logprobs: Option<Logprobs>,
+        finish_reason: Option<Finish>,
+    ) -> String {
+        let choice = ChunkChoice {
+            index,
+            delta,
+            logprobs,
+            finish_reason,
+        };
+        self.chunk(vec![choice], self.include_usage.then_some(None))
+    }
+
+    fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<Option<Usage>>) -> String {
+        event(&ChatChunk {
+            id: self.id.clone(),
+            object: ChunkObject::Chunk,
+            created: self.created,
+            model: self.model.clone(),
+            system_fingerprint: self.system_fingerprint.clone(),
+            choices,
+            usage,
+        })
+    }
+}
+
+/// JSON has no line breaks of its own, so one line of data is enough.
+fn event(data: &impl Serialize) -> String {
+    let data = serde_json::to_string(data).unwrap_or_default();
+    format!("data: {data}\n\n")
+}

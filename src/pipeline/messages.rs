@@ -1,0 +1,99 @@
+//! The conversation in the engine's terms.
+
+use crate::engine::{Message, Role};
+use crate::openai::chat::{ChatMessage, ChatRole, Content, ContentPart};
+
+use super::invalid::{Invalid, invalid, invalid_value, too_long, unsupported};
+
+const LONGEST_NAME: usize = 64;
+
+/// Translates the messages; their text parts are joined.
+pub(super) fn messages(messages: Vec<ChatMessage>) -> Result<Vec<Message>, Invalid> {
+    if messages.is_empty() {
+        let message = "Invalid 'messages': empty array. Expected an array with minimum length 1, \
+                       but got an empty array instead.";
+        return Err(invalid("messages", Some("empty_array"), message));
+    }
+    let translated = messages.into_iter().enumerate();
+    translated
+        .map(|(i, message)| one_message(i, message))
+        .collect()
+}
+
+fn one_message(i: usize, message: ChatMessage) -> Result<Message, Invalid> {
+    let at = |field: &str| format!("messages[{i}].{field}");
+    if message.tool_calls.as_ref().is_some_and(|t| !t.is_empty()) {
+        return Err(unsupported(&at("tool_calls")));
+    }
+    if message.function_call.is_some() {
+        return Err(unsupported(&at("function_call")));
+    }
+    if let Some(name) = &message.name {
+        check_name(&at("name"), name)?;
+    }
+    let content = match message.content {
+        Some(Content::Text(text)) => text,
+        Some(Content::Parts(parts)) => joined(&at("content"), parts)?,
+        None if message.role == ChatRole::Assistant => String::new(),
+        None => {
+            let text = "Invalid value for 'content': expected a string, got null.";
+            return Err(invalid(&at("content"), Some("invalid_type"), text));
+        }
+    };
+    let role = match message.role {
+        ChatRole::Developer | ChatRole::System => Role::System,
+        ChatRole::User => Role::User,
+        ChatRole::Assistant => Role::Assistant,
+        ChatRole::Tool | ChatRole::Function => Role::Tool,
+    };
+    Ok(Message {
+        role,
+        content,
+        name: message.name,
+    })
+}
+
+/// Chat templates write names beside control tokens; OpenAI's own pattern keeps them apart.
+fn check_name(param: &str, name: &str) -> Result<(), Invalid> {
+    if name.len() > LONGEST_NAME {
+        return Err(too_long(param, LONGEST_NAME, name.len()));
+    }
+    let forbidden = |c: char| c.is_whitespace() || "<|\\/>".contains(c);
+    if name.is_empty() || name.contains(forbidden) {
+        let message = format!(
+            "Invalid '{param}': string does not match pattern. \
+             Expected a string that matches the pattern '^[^\\s<|\\\\/>]+$'."
+        );
+        return Err(invalid(param, Some("invalid_value"), message));
+    }
+    Ok(())
+}
+
+fn joined(param: &str, parts: Vec<ContentPart>) -> Result<String, Invalid> {
+    let mut texts = Vec::with_capacity(parts.len());
+    for (i, part) in parts.into_iter().enumerate() {
+        let (field, text) = match part.kind.as_str() {
+            "text" => ("text", part.text),
+            "refusal" => ("refusal", part.refusal),
+            kind @ ("image_url" | "input_audio" | "file") => {
+                let message = format!(
+                    "Invalid content type. {kind} is not supported: the models served here read \
+                     text only."
+                );
+                let param = format!("{param}[{i}].type");
+                return Err(invalid(&param, Some("unsupported_value"), message));
+            }
+            other => {
+                let allowed = "'text' and 'refusal'";
+                return Err(invalid_value(&format!("{param}[{i}].type"), other, allowed));
+            }
+        };
+        let missing = || {
+            let param = format!("{param}[{i}].{field}");
+            let message = format!("Missing required parameter: '{param}'.");
+            invalid(&param, Some("missing_required_parameter"), message)
+        };
+        texts.push(text.ok_or_else(missing)?);
+    }
+    Ok(texts.join("\n"))
+}

@@ -1,0 +1,233 @@
+//! Ranges and combinations of a chat request, checked before anything costs anything. The
+//! messages and codes are in OpenAI's manner.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+
+use crate::engine::{GenerateRequest, Sampling};
+use crate::openai::chat::{ChatRequest, Stop};
+
+use super::invalid::{Invalid, above, below, invalid, invalid_value, too_long, unsupported};
+use super::messages::messages;
+
+const MOST_CHOICES: i64 = 128;
+const MOST_STOPS: usize = 4;
+const LONGEST_STOP: usize = 1024;
+/// OpenAI's own bound is about this; every entry costs time at every token.
+const MOST_BIASES: usize = 1024;
+const LONGEST_MODEL: usize = 256;
+
+/// A request in the engine's terms.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) model: String,
+    pub(super) generate: GenerateRequest,
+    pub(super) n: u32,
+}
+
+/// Translates a request. `tenant` is whose earlier prompts may speed this one up.
+pub(super) fn check(request: ChatRequest, tenant: &str) -> Result<Asked, Invalid> {
+    if request.model.is_empty() {
+        return Err(invalid("model", None, "you must provide a model parameter"));
+    }
+    if request.model.len() > LONGEST_MODEL {
+        return Err(too_long("model", LONGEST_MODEL, request.model.len()));
+    }
+    if request.stream_options.is_some() && request.stream != Some(true) {
+        let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
+        return Err(invalid("stream_options", None, message));
+    }
+    refuse_unsupported(&request)?;
+    let n = integer("n", request.n, 1..=MOST_CHOICES)?.unwrap_or(1);
+    let sampling = sampling(&request)?;
+    Ok(Asked {
+        model: request.model,
+        generate: GenerateRequest {
+            messages: messages(request.messages)?,
+            sampling,
+            scope: tenant.into(),
+        },
+        n: u32::try_from(n).unwrap_or(1),
+    })
+}
+
+/// What would change the answer if it were understood must not be ignored.
+fn refuse_unsupported(request: &ChatRequest) -> Result<(), Invalid> {
+    let no_tools = is_word(&request.tool_choice, "none");
+    if !no_tools && request.tools.as_ref().is_some_and(|t| !t.is_empty()) {
+        return Err(unsupported("tools"));
+    }
+    if !no_tools && !is_word(&request.tool_choice, "auto") && request.tool_choice.is_some() {
+        return Err(unsupported("tool_choice"));
+    }
+    let no_functions = is_word(&request.function_call, "none");
+    if !no_functions && request.functions.as_ref().is_some_and(|f| !f.is_empty()) {
+        return Err(unsupported("functions"));
+    }
+    if !no_functions && !is_word(&request.function_call, "auto") && request.function_call.is_some()
+    {
+        return Err(unsupported("function_call"));
+    }
+    if let Some(format) = &request.response_format {
+        match format.kind.as_str() {
+            "text" => {}
+            "json_object" | "json_schema" => return Err(unsupported("response_format")),
+            other => {
+                let allowed = "'text', 'json_object', and 'json_schema'";
+                return Err(invalid_value("response_format.type", other, allowed));
+            }
+        }
+    }
+    if let Some(modalities) = &request.modalities {
+        for (i, modality) in modalities.iter().enumerate() {
+            match modality.as_str() {
+                "text" => {}
+                "audio" => return Err(unsupported("modalities")),
+                other => {
+                    let param = format!("modalities[{i}]");
+                    return Err(invalid_value(&param, other, "'text' and 'audio'"));
+                }
+            }
+        }
+    }
+    for (param, given) in [
+        ("audio", &request.audio),
+        ("web_search_options", &request.web_search_options),
+        ("moderation", &request.moderation),
+    ] {
+        if given.is_some() {
+            return Err(unsupported(param));
+        }
+    }
+    Ok(())
+}
+
+fn sampling(request: &ChatRequest) -> Result<Sampling, Invalid> {
+    let default = Sampling::default();
+    let max_tokens = integer("max_tokens", request.max_tokens, 1..=i64::MAX)?;
+    let max_completion_tokens = integer(
+        "max_completion_tokens",
+        request.max_completion_tokens,
+        1..=i64::MAX,
+    )?;
+    let top_logprobs = integer("top_logprobs", request.top_logprobs, 0..=20)?;
+    let logprobs = request.logprobs.unwrap_or(false);
+    if top_logprobs.is_some() && !logprobs {
+        let message = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.";
+        return Err(invalid("top_logprobs", None, message));
+    }
+    Ok(Sampling {
+        temperature: decimal("temperature", request.temperature, 0.0..=2.0)?
+            .unwrap_or(default.temperature),
+        top_p: decimal("top_p", request.top_p, 0.0..=1.0)?.unwrap_or(default.top_p),
+        top_k: integer("top_k", request.top_k, -1..=i64::MAX)?
+            .filter(|k| *k > 0)
+            .map(saturated),
+        min_p: decimal("min_p", request.min_p, 0.0..=1.0)?,
+        presence_penalty: decimal("presence_penalty", request.presence_penalty, -2.0..=2.0)?
+            .unwrap_or(default.presence_penalty),
+        frequency_penalty: decimal("frequency_penalty", request.frequency_penalty, -2.0..=2.0)?
+            .unwrap_or(default.frequency_penalty),
+        // Any 64 bits are a seed; the sign is only how they are written.
+        seed: request.seed.map(i64::cast_unsigned),
+        logit_bias: logit_bias(request.logit_bias.as_ref())?,
+        stop: stop(request.stop.as_ref())?,
+        max_tokens: max_completion_tokens.or(max_tokens).map(saturated),
+        top_logprobs: logprobs.then(|| u8::try_from(top_logprobs.unwrap_or(0)).unwrap_or(u8::MAX)),
+    })
+}
+
+fn stop(stop: Option<&Stop>) -> Result<Vec<String>, Invalid> {
+    let (stops, whole) = match stop {
+        None => return Ok(Vec::new()),
+        Some(Stop::One(one)) => (std::slice::from_ref(one), true),
+        Some(Stop::Many(many)) => (many.as_slice(), false),
+    };
+    if stops.len() > MOST_STOPS {
+        let message = format!(
+            "Invalid 'stop': array too long. Expected an array with maximum length {MOST_STOPS}, \
+             but got an array with length {} instead.",
+            stops.len()
+        );
+        return Err(invalid("stop", Some("array_above_max_length"), message));
+    }
+    for (i, stop) in stops.iter().enumerate() {
+        let param = if whole {
+            "stop".to_owned()
+        } else {
+            format!("stop[{i}]")
+        };
+        if stop.is_empty() {
+            let message = format!("Invalid '{param}': a stop sequence must not be empty.");
+            return Err(invalid(&param, Some("invalid_value"), message));
+        }
+        if stop.len() > LONGEST_STOP {
+            return Err(too_long(&param, LONGEST_STOP, stop.len()));
+        }
+    }
+    Ok(stops.to_vec())
+}
+
+fn logit_bias(biases: Option<&HashMap<String, f64>>) -> Result<Vec<(u32, f32)>, Invalid> {
+    let Some(biases) = biases else {
+        return Ok(Vec::new());
+    };
+    if biases.len() > MOST_BIASES {
+        let message = format!(
+            "Invalid 'logit_bias': too many properties. Expected an object with at most \
+             {MOST_BIASES} properties, but got an object with {} properties instead.",
+            biases.len()
+        );
+        let code = "object_above_max_properties";
+        return Err(invalid("logit_bias", Some(code), message));
+    }
+    let mut checked = Vec::with_capacity(biases.len());
+    for (token, bias) in biases {
+        let Ok(id) = token.parse::<u32>() else {
+            let message = "Invalid 'logit_bias': every key must be a token id.";
+            return Err(invalid("logit_bias", Some("invalid_value"), message));
+        };
+        let param = format!("logit_bias.{id}");
+        let bias = decimal(&param, Some(*bias), -100.0..=100.0)?.unwrap_or(0.0);
+        checked.push((id, bias));
+    }
+    // A map has no order, but the same request must always be the same request.
+    checked.sort_by_key(|(id, _)| *id);
+    Ok(checked)
+}
+
+fn integer(
+    param: &str,
+    value: Option<i64>,
+    range: RangeInclusive<i64>,
+) -> Result<Option<i64>, Invalid> {
+    let (least, most) = (range.start(), range.end());
+    match value {
+        Some(value) if value < *least => Err(below("integer", param, least, value)),
+        Some(value) if value > *most => Err(above("integer", param, most, value)),
+        fine => Ok(fine),
+    }
+}
+
+fn decimal(
+    param: &str,
+    value: Option<f64>,
+    range: RangeInclusive<f64>,
+) -> Result<Option<f32>, Invalid> {
+    let (least, most) = (range.start(), range.end());
+    match value {
+        Some(value) if value < *least => Err(below("decimal", param, least, value)),
+        Some(value) if value > *most => Err(above("decimal", param, most, value)),
+        fine => Ok(fine.map(|value| value as f32)),
+    }
+}
+
+fn is_word(value: &Option<Value>, word: &str) -> bool {
+    value.as_ref().and_then(Value::as_str) == Some(word)
+}
+
+fn saturated(value: i64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,18 @@
+//! The whole HTTP stack: a real server on a free port, a real database in a temporary directory,
+//! and an engine that does what the test's script says.
+
+mod browser;
+mod chat;
+mod crash;
+mod engine;
+mod errors;
+mod harness;
+mod health;
+mod leaving;
+mod queue;
+mod raw;
+mod shutdown;
+mod spec;
+mod stream;
+mod usage;
+mod validation;
