@@ -265,31 +265,40 @@ impl Control {
     }
 
     fn looks_alike(&self, text: &str) -> bool {
-        self.pattern.as_ref().is_some_and(|p| p.is_match(text)) || self.ends_in_beginning(text)
+        self.pattern.as_ref().is_some_and(|p| p.is_match(text)) || self.open_end(text).is_some()
     }
 
-    /// Whether the text ends in a part of a control token, which what follows it might complete.
-    fn ends_in_beginning(&self, text: &str) -> bool {
-        text.char_indices()
-            .rev()
-            .take(self.longest)
-            .any(|(at, _)| self.beginnings.contains(&text[at..]))
+    /// Where a text ends in a part of a control token, which what follows it might complete.
+    /// Templates may take trailing whitespace off first.
+    fn open_end(&self, text: &str) -> Option<usize> {
+        [text, text.trim_end()]
+            .iter()
+            .find(|text| {
+                (text.char_indices().rev().take(self.longest))
+                    .any(|(at, _)| self.beginnings.contains(&text[at..]))
+            })
+            .map(|text| text.len())
     }
 
     fn mark(&self, text: &str, marker: char) -> String {
-        let mut marked = String::with_capacity(text.len() + 16);
+        let mut breaks = Vec::new();
+        let mut from = 0;
+        // On from one character behind each find, for finds may overlap.
+        while let Some(find) = (self.pattern.as_ref()).and_then(|p| p.find_at(text, from)) {
+            from = find.start() + find.as_str().chars().next().map_or(1, char::len_utf8);
+            breaks.push(from);
+        }
+        breaks.extend(self.open_end(text));
+        breaks.sort_unstable();
+        breaks.dedup();
+        let mut marked = String::with_capacity(text.len() + breaks.len() * marker.len_utf8());
         let mut done = 0;
-        // From one character behind each find, for finds may overlap.
-        while let Some(find) = (self.pattern.as_ref()).and_then(|p| p.find_at(text, done)) {
-            let first = find.as_str().chars().next().map_or(1, char::len_utf8);
-            marked.push_str(&text[done..find.start() + first]);
+        for at in breaks {
+            marked.push_str(&text[done..at]);
             marked.push(marker);
-            done = find.start() + first;
+            done = at;
         }
         marked.push_str(&text[done..]);
-        if self.ends_in_beginning(text) {
-            marked.push(marker);
-        }
         marked
     }
 

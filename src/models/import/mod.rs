@@ -6,6 +6,8 @@ mod gguf;
 mod golden;
 mod pretokenizer;
 mod requantize;
+#[cfg(test)]
+mod tests;
 mod tokenizer;
 
 use std::fs;
@@ -70,6 +72,7 @@ pub fn convert(
         file: file.display().to_string(),
         refusal,
     };
+    check_complete(&gguf, file)?;
     let architecture = architecture(&gguf).map_err(refused)?;
     let tokenizer = GgufTokenizer::read(&gguf).map_err(refused)?;
     check_vocabulary(&gguf, &tokenizer).map_err(refused)?;
@@ -112,6 +115,29 @@ pub fn convert(
         created: identity.created,
         dir: dir.to_path_buf(),
     })
+}
+
+/// A file that ends early is best found out before anybody waits for it to load.
+fn check_complete(gguf: &Gguf, file: &Path) -> Result<(), ModelError> {
+    if gguf.number("split.count").is_some_and(|parts| parts > 1) {
+        return Err(ModelError::Refused {
+            file: file.display().to_string(),
+            refusal: Refusal::new(Part::Format, "it is one part of several; merge them first"),
+        });
+    }
+    let length = fs::metadata(file).map_err(ModelError::io(file))?.len();
+    for (name, info) in &gguf.content.tensor_infos {
+        let blocks = info.shape.elem_count() / info.ggml_dtype.block_size();
+        let size = (blocks as u64).saturating_mul(info.ggml_dtype.type_size() as u64);
+        let start = gguf.content.tensor_data_offset.saturating_add(info.offset);
+        if start.saturating_add(size) > length {
+            return Err(ModelError::Damaged {
+                path: file.to_path_buf(),
+                reason: format!("it ends before '{name}' does"),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn architecture(gguf: &Gguf) -> Result<String, Refusal> {

