@@ -196,3 +196,6 @@ fn is_live(key: &LiveKey, now: i64) -> bool {
         && key.archived_at.is_none()
         && key.expires_at.is_none_or(|expires| now < expires)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
 //! Secrets that must not lie in the database: a copy of it alone opens nothing.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use sha2::Sha256;
 
 use super::IssueError;
 use super::token::random;
+use crate::store::write_private;
 
 /// Text that does not show itself in logs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,7 +156,7 @@ impl Secrets {
                 path: path.to_owned(),
                 reason: "it cannot be written as TOML",
             })?;
-            write_durably(path, &format!("{HEADER}{text}")).map_err(|source| SecretsError::Io {
+            write_private(path, &format!("{HEADER}{text}")).map_err(|source| SecretsError::Io {
                 path: path.to_owned(),
                 source,
             })?;
@@ -204,27 +205,6 @@ const HEADER: &str = "\
 # `pepper`: keys are stored as HMAC-SHA-256(pepper, key). The first one serves new keys.
 
 ";
-
-/// All or nothing, even when the power fails.
-fn write_durably(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    match path.parent() {
-        Some(dir) => File::open(dir)?.sync_all(),
-        None => Ok(()),
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -279,7 +259,7 @@ mod tests {
             "",
         ] {
             let _ = fs::remove_file(&path);
-            write_durably(&path, text).unwrap();
+            write_private(&path, text).unwrap();
             let error = format!("{0} {0:?}", Secrets::load_or_create(&path).unwrap_err());
             assert!(error.contains("secrets.toml"), "{error}");
             assert!(!error.contains("5551234"), "{error}");

@@ -118,6 +118,10 @@ impl Sources {
             return refuse("engine.model", "must name a model");
         }
         let server = &config.server;
+        if !is_host_and_port(&server.listen) {
+            let reason = "must be HOST:PORT, such as \"127.0.0.1:8080\"";
+            return refuse("server.listen", reason);
+        }
         if !(1024..=1 << 30).contains(&server.max_body_bytes) {
             let reason = "must be from 1024 to 1073741824 (1 GiB)";
             return refuse("server.max_body_bytes", reason);
@@ -221,6 +225,11 @@ fn convert_texts(value: &mut Value, default: &Value) {
         }
         _ => {}
     }
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 fn is_origin(text: &str) -> bool {

@@ -6,7 +6,6 @@ mod load;
 
 pub use load::{ConfigError, Sources};
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -25,7 +24,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
-    pub listen: SocketAddr,
+    /// Host (name or address) and port.
+    pub listen: String,
     /// Origins, or `*`.
     pub cors_allowed_origins: Vec<String>,
     pub max_body_bytes: usize,

@@ -96,3 +96,97 @@ fn io_error(error: csv::Error) -> std::io::Error {
         other => std::io::Error::other(format!("{other:?}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome;
+    use super::*;
+
+    fn row(id: &str, model: &str) -> UsageRow {
+        UsageRow {
+            request_id: id.into(),
+            created_at_ms: 1_700_000_000_123,
+            api_key_id: "key_1".into(),
+            project_id: "proj_1".into(),
+            model: model.into(),
+            endpoint: "chat.completions".into(),
+            stream: false,
+            status: 404,
+            outcome: Outcome::Failed,
+            finish_reason: None,
+            error: Some("model_not_found".into()),
+            input_tokens: 1,
+            output_tokens: 0,
+            cached_tokens: 0,
+            queue_ms: 0,
+            first_token_ms: None,
+            duration_ms: 3,
+        }
+    }
+
+    async fn exported(format: ExportFormat, rows: &[UsageRow]) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("microllm.db")).await.unwrap();
+        let rows: Vec<&UsageRow> = rows.iter().collect();
+        store.insert_usage(&rows).await.unwrap();
+        let mut out = Vec::new();
+        export_usage(&store, format, &mut out).await.unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[tokio::test]
+    async fn json_lines_hold_every_field() {
+        let rows = [row("req_1", "a"), row("req_2", "b\n\"")];
+        let text = exported(ExportFormat::Jsonl, &rows).await;
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 2);
+        for (line, row) in lines.iter().zip(&rows) {
+            assert_eq!(line, &serde_json::to_value(row).unwrap());
+        }
+        assert_eq!(lines[0]["outcome"], "failed");
+        assert!(lines[0]["finish_reason"].is_null());
+    }
+
+    #[tokio::test]
+    async fn csv_has_a_header_and_no_formulas() {
+        let rows = [row("req_1", "=cmd()"), row("req_2", "a,\"b\"\nc")];
+        let text = exported(ExportFormat::Csv, &rows).await;
+        let mut csv = csv::Reader::from_reader(text.as_bytes());
+        let typed = serde_json::to_value(&rows[0]).unwrap();
+        let header = csv.headers().unwrap().clone();
+        assert_eq!(header.len(), typed.as_object().unwrap().len());
+        let records: Vec<_> = csv.records().map(Result::unwrap).collect();
+        let model = |i: usize| {
+            let at = header.iter().position(|name| name == "model").unwrap();
+            records[i][at].to_owned()
+        };
+        assert_eq!(model(0), "'=cmd()");
+        assert_eq!(model(1), "a,\"b\"\nc");
+        assert_eq!(&records[0][0], "req_1");
+        assert_eq!(exported(ExportFormat::Csv, &[]).await.lines().count(), 1);
+    }
+
+    #[test]
+    fn csv_columns_are_the_fields_in_order() {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.serialize(row("req_1", "a")).unwrap();
+        let text = String::from_utf8(csv.into_inner().unwrap()).unwrap();
+        assert_eq!(text.lines().next().unwrap(), CSV_COLUMNS.join(","));
+    }
+
+    #[tokio::test]
+    async fn more_than_a_page_is_exported_once_and_in_order() {
+        let rows: Vec<_> = (0..2500).map(|i| row(&format!("req_{i}"), "a")).collect();
+        let text = exported(ExportFormat::Jsonl, &rows).await;
+        let ids: Vec<String> = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .map(|row| row["request_id"].as_str().unwrap().to_owned())
+            .collect();
+        let expected: Vec<_> = rows.into_iter().map(|row| row.request_id).collect();
+        assert_eq!(ids, expected);
+    }
+}

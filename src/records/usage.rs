@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{RecordError, UsageRow};
 use crate::store::Store;
 
-/// Rows that may wait for the writer; beyond it, callers wait for room.
+/// Rows that may wait for the writer; beyond it, each waits for room in a task of its own.
 const QUEUE: usize = 4096;
 /// Rows in one transaction at most, so that no answer waits for an endless batch.
 const BATCH: usize = 512;
@@ -17,7 +18,7 @@ const BATCH: usize = 512;
 #[derive(Debug, Clone)]
 pub struct UsageRecorder {
     queue: mpsc::Sender<Job>,
-    /// Rows of callers that left, still waiting for room in the queue.
+    /// Rows that wait for room in the queue.
     overflow: Arc<watch::Sender<usize>>,
 }
 
@@ -43,41 +44,47 @@ impl UsageRecorder {
         }
     }
 
-    /// Returns once the row is durable. Dropping the future does not take the row back.
+    /// Returns once the row is durable. Once polled, dropping the future does not take the row
+    /// back.
     ///
     /// # Errors
     /// [`RecordError`] when the row could not be written (the disk is full) or the recorder is
     /// closed: the answer must not be acknowledged.
     pub async fn commit(&self, row: UsageRow) -> Result<(), RecordError> {
         let (done, outcome) = oneshot::channel();
-        let job = Job::Write {
+        self.hand_over(Job::Write {
             row: Box::new(row),
             done: Some(done),
-        };
-        self.queue.send(job).await.map_err(|_| closed())?;
-        // A writer that dies drops the sender.
+        });
+        // A writer that is gone, or dies, drops the sender.
         outcome.await.unwrap_or_else(|_| Err(closed()))
     }
 
     /// For callers that cannot wait (a client that left): the row is queued, and written before
     /// [`UsageRecorder::close`] returns. A row that cannot be written goes to the log, whole.
-    ///
-    /// Call within a tokio runtime.
     pub fn commit_detached(&self, row: UsageRow) {
-        let job = Job::Write {
+        self.hand_over(Job::Write {
             row: Box::new(row),
             done: None,
-        };
+        });
+    }
+
+    /// Queues the job now, or as soon as there is room, whether or not the caller stays.
+    fn hand_over(&self, job: Job) {
         match self.queue.try_send(job) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Closed(job)) => log_lost(&job),
+            Err(mpsc::error::TrySendError::Closed(job)) => job.log_if_lost(),
             Err(mpsc::error::TrySendError::Full(job)) => {
-                // As many as there were requests in flight, which admission bounds.
+                // Handed over by a destructor after the runtime: nobody is left to write it.
+                let Ok(runtime) = Handle::try_current() else {
+                    return job.log_if_lost();
+                };
+                // As many as there are requests in flight, which admission bounds.
                 self.overflow.send_modify(|waiting| *waiting += 1);
                 let this = self.clone();
-                tokio::spawn(async move {
+                runtime.spawn(async move {
                     if let Err(mpsc::error::SendError(job)) = this.queue.send(job).await {
-                        log_lost(&job);
+                        job.log_if_lost();
                     }
                     this.overflow.send_modify(|waiting| *waiting -= 1);
                 });
@@ -143,8 +150,8 @@ async fn write_batch(store: &Store, batch: &mut Vec<Job>) -> Vec<oneshot::Sender
                 _ => Err(RecordError("this request id was recorded before".into())),
             },
         };
-        if outcome.is_err() && !job.has_waiter() {
-            log_lost(&job);
+        if outcome.is_err() {
+            job.log_if_lost();
         }
         match job {
             Job::Close(done) => closing.push(done),
@@ -168,19 +175,14 @@ impl Job {
         }
     }
 
-    fn has_waiter(&self) -> bool {
-        match self {
-            Job::Write { done, .. } => done.as_ref().is_some_and(|done| !done.is_closed()),
-            Job::Close(_) => false,
+    /// The last place where a row is kept when nobody is left to be told that it failed.
+    fn log_if_lost(&self) {
+        if let Job::Write { row, done } = self
+            && done.as_ref().is_none_or(oneshot::Sender::is_closed)
+        {
+            let row = serde_json::to_string(row).unwrap_or_default();
+            tracing::error!(row, "a usage row was not stored");
         }
-    }
-}
-
-/// The last place where a row is kept: nobody is left to be told that it failed.
-fn log_lost(job: &Job) {
-    if let Some(row) = job.row() {
-        let row = serde_json::to_string(row).unwrap_or_default();
-        tracing::error!(row, "a usage row was not stored");
     }
 }
 

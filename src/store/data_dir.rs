@@ -1,10 +1,18 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Whatever lets others than the owner in.
 const OTHERS: u32 = 0o077;
+/// What this program puts into its directory, besides `microllm.*`.
+const OURS: [&str; 5] = [
+    "models",
+    "secrets.toml",
+    "first-credentials.json",
+    "setup.lock",
+    "lost+found",
+];
 
 /// The directory that holds everything the server keeps: only its owner may look inside.
 #[derive(Debug, Clone)]
@@ -62,6 +70,11 @@ impl DataDir {
         self.root.join("secrets.toml")
     }
 
+    /// The first start's credentials, when there was no terminal to show them on.
+    pub fn first_credentials(&self) -> PathBuf {
+        self.root.join("first-credentials.json")
+    }
+
     /// Waits for, and holds, the right to set the directory up; given back when dropped, also by
     /// a process that dies.
     ///
@@ -112,8 +125,7 @@ impl DataDir {
         for entry in fs::read_dir(&self.root)? {
             let name = entry?.file_name();
             let name = name.to_string_lossy();
-            let ours = ["models", "secrets.toml", "setup.lock", "lost+found"];
-            if !ours.contains(&name.as_ref()) && !name.starts_with("microllm.") {
+            if !OURS.contains(&name.as_ref()) && !name.starts_with("microllm.") {
                 return Ok(false);
             }
         }
@@ -130,5 +142,29 @@ impl DataDir {
             path: self.root.clone(),
             source,
         }
+    }
+}
+
+/// Writes a file that only its owner may read: all of it or nothing, even when the power fails.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    match path.parent() {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
     }
 }

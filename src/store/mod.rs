@@ -8,8 +8,9 @@ mod data_dir;
 mod keys;
 mod setup;
 mod usage;
+mod writing;
 
-pub use data_dir::{DataDir, DataDirError};
+pub use data_dir::{DataDir, DataDirError, write_private};
 pub use keys::{KeyKind, KeyRow, LiveKey, ProjectRow};
 pub use setup::{FirstRows, UserRow};
 pub use usage::StoredUsage;
@@ -101,6 +102,14 @@ impl Store {
             .fetch_one(&self.reader)
             .await?;
         Ok(())
+    }
+
+    /// Keeps the writing connection from growing the database, as a full disk would.
+    #[cfg(test)]
+    pub(crate) async fn fill_disk(&self) {
+        // SQLite takes the present size for a limit that is too low.
+        let full = sqlx::query("PRAGMA max_page_count = 1").execute(&self.writer);
+        full.await.expect("a pragma that exists");
     }
 
     /// Waits for what runs, then closes every connection.

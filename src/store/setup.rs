@@ -53,7 +53,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn set_up(&self, first: &FirstRows) -> Result<bool, StoreError> {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut writing = self.writing().await?;
+        let mut tx = writing.begin().await?;
         let exists =
             sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM users) AS "exists: bool""#)
                 .fetch_one(&mut *tx)
@@ -86,6 +87,7 @@ impl Store {
             insert_key(&mut tx, key).await?;
         }
         tx.commit().await?;
+        writing.done();
         Ok(true)
     }
 }

@@ -23,7 +23,8 @@ impl Store {
     /// When the database cannot be written, a full disk included.
     pub async fn insert_usage(&self, rows: &[&UsageRow]) -> Result<Vec<bool>, StoreError> {
         let mut written = Vec::with_capacity(rows.len());
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut writing = self.writing().await?;
+        let mut tx = writing.begin().await?;
         for row in rows {
             let done = sqlx::query!(
                 "INSERT INTO usage (request_id, created_at_ms, api_key_id, project_id, model,
@@ -55,6 +56,7 @@ impl Store {
             written.push(done.rows_affected() == 1);
         }
         tx.commit().await?;
+        writing.done();
         Ok(written)
     }
 

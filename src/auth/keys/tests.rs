@@ -1,0 +1,200 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::*;
+use crate::app::Data;
+use crate::auth::{FirstCredentials, SetupError, set_up};
+use crate::store::DataDir;
+
+struct Server {
+    keys: Keys,
+    first: FirstCredentials,
+    data: Data,
+    clock: Clock,
+    now: Arc<AtomicI64>,
+    _dir: tempfile::TempDir,
+}
+
+async fn server() -> Server {
+    let dir = tempfile::tempdir().unwrap();
+    let now = Arc::new(AtomicI64::new(1_700_000_000));
+    let clock = Clock::from_fn({
+        let now = now.clone();
+        move || UNIX_EPOCH + Duration::from_secs(now.load(Ordering::SeqCst).unsigned_abs())
+    });
+    let data = Data::open(&DataDir::prepare(dir.path()).unwrap())
+        .await
+        .unwrap();
+    let first = set_up(&data.store, &data.secrets, &clock, "admin@localhost")
+        .await
+        .unwrap();
+    Server {
+        keys: Keys::new(data.store.clone(), data.secrets.clone(), clock.clone()),
+        first,
+        data,
+        clock,
+        now,
+        _dir: dir,
+    }
+}
+
+impl Server {
+    fn project(&self) -> KeyOwner {
+        KeyOwner::Project(self.first.api_key.row.project_id.clone().unwrap())
+    }
+
+    async fn issue(&self, expires_at: Option<i64>) -> IssuedKey {
+        let new = NewKey {
+            name: "test".into(),
+            owner: self.project(),
+            expires_at,
+        };
+        self.keys.issue(new).await.unwrap()
+    }
+
+    async fn refused(&self, key: &str) -> bool {
+        matches!(self.keys.verify(key).await, Err(AuthError::InvalidKey))
+            && matches!(
+                self.keys.verify_admin(key).await,
+                Err(AuthError::InvalidKey)
+            )
+    }
+}
+
+#[tokio::test]
+async fn a_live_key_says_who_is_asking() {
+    let server = server().await;
+    let first = &server.first.api_key;
+    let principal = server.keys.verify(first.key.expose()).await.unwrap();
+    assert_eq!(principal.key_id, first.row.id);
+    assert_eq!(Some(principal.project_id), first.row.project_id);
+}
+
+#[tokio::test]
+async fn each_kind_of_key_opens_only_its_own_door() {
+    let server = server().await;
+    let project = server.first.api_key.key.expose();
+    let admin = server.first.admin_api_key.key.expose();
+    let error = server.keys.verify(admin).await.unwrap_err();
+    assert!(matches!(error, AuthError::WrongKind(_)), "{error}");
+    let error = server.keys.verify_admin(project).await.unwrap_err();
+    assert!(matches!(error, AuthError::WrongKind(_)), "{error}");
+    let owner = server.keys.verify_admin(admin).await.unwrap();
+    assert_eq!(Some(owner.user_id), server.first.admin_api_key.row.user_id);
+}
+
+#[tokio::test]
+async fn malformed_and_unknown_keys_are_refused() {
+    let server = server().await;
+    let unknown = token::generate(KeyKind::Project).unwrap();
+    for key in ["", "sk-", "x", " ", unknown.expose(), "' OR 1=1 --"] {
+        assert!(server.refused(key).await, "{key}");
+    }
+    let key = server.first.api_key.key.expose();
+    assert!(server.refused(&format!(" {key}")).await);
+    assert!(server.refused(&key.to_uppercase()).await);
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_from_then_on() {
+    let server = server().await;
+    let issued = server.issue(None).await;
+    server.keys.verify(issued.key.expose()).await.unwrap();
+    assert!(server.keys.revoke(&issued.row.id).await.unwrap());
+    assert!(server.refused(issued.key.expose()).await);
+    assert!(!server.keys.revoke(&issued.row.id).await.unwrap());
+    assert!(!server.keys.revoke("key_none").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_key_ends_at_its_second() {
+    let server = server().await;
+    let end = server.clock.now_secs() + 10;
+    let issued = server.issue(Some(end)).await;
+    server.now.store(end - 1, Ordering::SeqCst);
+    server.keys.verify(issued.key.expose()).await.unwrap();
+    server.now.store(end, Ordering::SeqCst);
+    assert!(server.refused(issued.key.expose()).await);
+}
+
+#[tokio::test]
+async fn another_servers_key_is_not_ours() {
+    let (ours, theirs) = (server().await, server().await);
+    assert!(ours.refused(theirs.first.api_key.key.expose()).await);
+}
+
+#[tokio::test]
+async fn a_key_in_the_database_under_another_pepper_opens_nothing() {
+    let (ours, theirs) = (server().await, server().await);
+    let mut row = theirs.first.api_key.row.clone();
+    row.project_id = ours.first.api_key.row.project_id.clone();
+    ours.data.store.insert_key(&row).await.unwrap();
+    assert!(ours.refused(theirs.first.api_key.key.expose()).await);
+}
+
+#[tokio::test]
+async fn use_is_noted_to_the_minute() {
+    let server = server().await;
+    let issued = server.issue(None).await;
+    let noted = async || {
+        let keys = server.data.store.keys().await.unwrap();
+        let key = keys.into_iter().find(|key| key.id == issued.row.id);
+        key.unwrap().last_used_at
+    };
+    let start = server.clock.now_secs();
+    for (at, expected) in [(0, 0), (59, 0), (60, 60)] {
+        server.now.store(start + at, Ordering::SeqCst);
+        server.keys.verify(issued.key.expose()).await.unwrap();
+        // It is noted in the background.
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+        while noted().await != Some(start + expected) {
+            assert!(tokio::time::Instant::now() < deadline, "at {at}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn neither_the_database_nor_debug_output_holds_a_key() {
+    let server = server().await;
+    let key = server.first.api_key.key.expose();
+    let shown = format!("{:?} {:?} {:?}", server.first, server.keys, server.data);
+    assert!(!shown.contains(key), "{shown}");
+    server.data.store.close().await;
+    for entry in std::fs::read_dir(server._dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(key.len()).any(|part| part == key.as_bytes()));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_project_gets_no_key() {
+    let server = server().await;
+    let new = NewKey {
+        name: "test".into(),
+        owner: KeyOwner::Project("proj_none".into()),
+        expires_at: None,
+    };
+    assert!(server.keys.issue(new).await.is_err());
+}
+
+#[tokio::test]
+async fn a_server_is_set_up_once() {
+    let server = server().await;
+    let Data { store, secrets } = &server.data;
+    let again = set_up(store, secrets, &server.clock, "other@localhost").await;
+    assert!(matches!(again, Err(SetupError::AlreadySetUp)));
+    assert_eq!(store.keys().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn lost_secrets_are_noticed_at_the_start() {
+    let server = server().await;
+    let dir = DataDir::prepare(server._dir.path()).unwrap();
+    std::fs::remove_file(dir.secrets()).unwrap();
+    let error = Data::open(&dir).await.unwrap_err().to_string();
+    assert!(error.contains("secrets.toml"), "{error}");
+    let _ = Secrets::load_or_create(&dir.secrets()).unwrap();
+    let error = Data::open(&dir).await.unwrap_err().to_string();
+    assert!(error.contains("backup"), "{error}");
+}

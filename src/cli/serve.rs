@@ -1,0 +1,168 @@
+use std::future::Future;
+use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::init::{ADMIN_EMAIL, CredentialsJson, write_credentials};
+use super::{Common, logging};
+use crate::app::{App, Data};
+use crate::auth::{self, FirstCredentials};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::registry::Registry;
+use crate::http;
+use crate::store::{DataDir, write_private};
+
+/// `microllm serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Address to listen on [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Model to serve [default: smollm2-135m-instruct]
+    #[arg(long, value_name = "ID")]
+    model: Option<String>,
+}
+
+pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let overrides = [("server.listen", args.listen), ("engine.model", args.model)];
+    let overrides = overrides
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)));
+    let config = args.common.load(overrides.collect())?;
+    logging::start(&config.log);
+    let shutdown = CancellationToken::new();
+    let impatient = CancellationToken::new();
+    watch_signals(shutdown.clone(), impatient.clone())?;
+
+    // Before the first start, so that a taken port does not use up the one showing of the keys.
+    let address = &config.server.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("server.listen: cannot listen on {address}"))?;
+    let address = listener.local_addr()?;
+
+    let dir = DataDir::prepare(&config.data.dir)?;
+    let data = Data::open(&dir).await?;
+    let clock = Clock::system();
+    if !data.store.is_set_up().await? {
+        let first = auth::set_up(&data.store, &data.secrets, &clock, ADMIN_EMAIL).await?;
+        show_first_start(&dir, &first, address, &config.engine.model)?;
+    }
+
+    let drain = Duration::from_secs(config.server.drain_seconds);
+    let models = models(&config);
+    let app = App::new(config, clock, data, models);
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+    let served = http::serve(app.clone(), listener, shutdown.clone());
+    let result = drained(served, &shutdown, &impatient, drain).await;
+    app.close().await;
+    tracing::info!("stopped");
+    result.context("the server stopped")
+}
+
+/// The models to serve. Returns at once: they load in the background and are ready when their
+/// engines say so, while the server already answers health checks.
+fn models(config: &Config) -> Registry {
+    #[cfg(feature = "mistral")]
+    return crate::engine::load_all(config);
+    #[cfg(not(feature = "mistral"))]
+    {
+        let model = &config.engine.model;
+        tracing::warn!(model, "this build has no model engine (feature `mistral`)");
+        Registry::default()
+    }
+}
+
+/// Runs the server to its end, but not much longer than `drain` after `shutdown`: it has that time
+/// itself to end what is in progress, and the rest is for a server that hangs.
+async fn drained(
+    served: impl Future<Output = io::Result<()>>,
+    shutdown: &CancellationToken,
+    impatient: &CancellationToken,
+    drain: Duration,
+) -> io::Result<()> {
+    let deadline = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(drain + Duration::from_secs(5)).await;
+    };
+    tokio::select! {
+        result = served => result,
+        () = deadline => {
+            tracing::warn!("some answers did not finish in time");
+            Ok(())
+        }
+        () = impatient.cancelled() => {
+            tracing::warn!("stopping without waiting for answers");
+            Ok(())
+        }
+    }
+}
+
+/// The first SIGTERM or Ctrl-C asks to finish, the second to hurry.
+fn watch_signals(shutdown: CancellationToken, impatient: CancellationToken) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for token in [shutdown, impatient] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("asked to stop");
+            token.cancel();
+        }
+    });
+    Ok(())
+}
+
+/// Shows the credentials on the terminal; without one they go into a private file, because
+/// whatever reads our output then (a log collector) must not get them.
+fn show_first_start(
+    dir: &DataDir,
+    first: &FirstCredentials,
+    address: SocketAddr,
+    model: &str,
+) -> anyhow::Result<()> {
+    if !io::stdout().is_terminal() {
+        let path = dir.first_credentials();
+        let text = serde_json::to_string_pretty(&CredentialsJson::from(first))?;
+        write_private(&path, &text)
+            .with_context(|| format!("cannot write the credentials to {}", path.display()))?;
+        tracing::warn!(
+            path = %path.display(),
+            "first start: the credentials are in this file; delete it once you have them"
+        );
+        return Ok(());
+    }
+    let mut out = io::stdout().lock();
+    let base = base_url(address);
+    write_credentials(&mut out, first)?;
+    let key = first.api_key.key.expose();
+    writeln!(
+        out,
+        "\nAPI   {base}/v1\nDocs  {base}/docs\n\nTry it:\n  curl {base}/v1/chat/completions \\\n    \
+         -H 'Authorization: Bearer {key}' \\\n    -H 'Content-Type: application/json' \\\n    \
+         -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}'\n"
+    )?;
+    Ok(out.flush()?)
+}
+
+/// Where a browser on this machine reaches the server.
+fn base_url(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}")
+}
