@@ -58,7 +58,6 @@ where
     let endpoint = Arc::new(endpoint);
     let room = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
-    tracing::info!(address = %local, "listening");
     loop {
         let accepted = async {
             let place = room.clone().acquire_owned().await;

@@ -30,11 +30,9 @@ pub fn openapi_json() -> String {
         env!("CARGO_PKG_VERSION"),
     )
     .description("A private server that speaks OpenAI's language: official SDKs work unchanged.")
-    .license(LicenseObject::new("MIT").identifier("MIT"));
+    .license(LicenseObject::new("MIT"));
     let document: Value = serde_json::from_str(&service.spec()).unwrap_or_default();
-    let mut text = format!("{:#}", sorted(with_nulls(document)));
-    text.push('\n');
-    text
+    format!("{:#}", sorted(with_nulls(document)))
 }
 
 /// Describes an API without having one: the document is the same whatever it is served with.

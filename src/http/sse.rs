@@ -54,8 +54,9 @@ pub async fn start(run: Run, labels: Labels, keep_alive: KeepAlive) -> Result<Ev
     if let Ok(Some(Err(failure))) = first {
         return Err(failure.clone());
     }
-    let events = written(steps, labels);
-    Ok(Events(kept_alive(events, keep_alive.0).boxed()))
+    let waited = first.is_err().then(|| COMMENT.to_owned());
+    let events = kept_alive(written(steps, labels), keep_alive.0);
+    Ok(Events(stream::iter(waited).chain(events).boxed()))
 }
 
 impl IntoResponse for Events {

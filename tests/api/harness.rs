@@ -58,8 +58,11 @@ pub fn config(dir: &Path) -> Config {
     sources.load().expect("defaults")
 }
 
-/// All scripts: one answer at a time, two more in the queue.
-pub fn engines() -> (HashMap<&'static str, Arc<Scripted>>, Vec<ServedModel>) {
+/// All scripts, so many answers of each at a time and so many more in its queue.
+pub fn engines(
+    concurrency: usize,
+    queue: usize,
+) -> (HashMap<&'static str, Arc<Scripted>>, Vec<ServedModel>) {
     let engines: Vec<_> = MODELS
         .iter()
         .map(|(id, script)| (*id, Arc::new(Scripted::new(id, *script))))
@@ -68,7 +71,7 @@ pub fn engines() -> (HashMap<&'static str, Arc<Scripted>>, Vec<ServedModel>) {
         .iter()
         .map(|(_, engine)| ServedModel {
             engine: engine.clone(),
-            admission: Admission::new(1, 2),
+            admission: Admission::new(concurrency, queue),
         })
         .collect();
     (engines.into_iter().collect(), served)
@@ -102,7 +105,7 @@ impl Server {
         let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
         let serving = microllm::http::serve(app.clone(), listener, shutdown.clone());
-        let (engines, models) = engines();
+        let (engines, models) = engines(1, 2);
         Self {
             address,
             key: first.api_key.key.expose().to_owned(),
