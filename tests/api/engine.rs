@@ -110,6 +110,7 @@ impl Engine for Scripted {
             prompt,
             sampling: request.sampling,
             max_tokens,
+            scope: request.scope,
         })
     }
 
