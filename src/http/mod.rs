@@ -4,9 +4,10 @@
 //! - [`envelope`]: what every request and every answer has in common
 //! - [`routing`]: methods and paths
 //! - [`chat`], [`models`], [`health`], [`docs`]: the routes
-//! - [`auth`], [`payload`], [`sse`], [`error`]: in and out
+//! - [`auth`], [`body`], [`payload`], [`sse`], [`error`]: in and out
 
 mod auth;
+mod body;
 mod chat;
 mod cors;
 mod docs;

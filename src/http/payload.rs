@@ -1,13 +1,10 @@
 //! JSON bodies, in and out.
 //!
-//! The framework's own payload reads a body of any size for any time and reports errors without
-//! the place they are at; clients need that place in `param`.
+//! The framework's own payload reports errors without the place they are at; clients need that
+//! place in `param`.
 
-use std::time::Duration;
-
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
-use poem::http::{StatusCode, header};
+use poem::http::StatusCode;
+use poem::web::Data;
 use poem::{Body, FromRequest, IntoResponse, Request, RequestBody, Response, Result};
 use poem_openapi::payload::{ParsePayload, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
@@ -17,15 +14,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::body::{self, BodyLimits};
 use super::error::ApiError;
-
-/// Bounds of a request body.
-#[derive(Debug, Clone, Copy)]
-pub struct BodyLimits {
-    pub bytes: usize,
-    /// From the head of the request to the end of its body.
-    pub time: Duration,
-}
 
 /// A JSON body.
 #[derive(Debug, Clone)]
@@ -57,10 +47,8 @@ impl<T: Type + DeserializeOwned> ParsePayload for Json<T> {
     const IS_REQUIRED: bool = true;
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
-        let limits = *<poem::web::Data<&BodyLimits>>::from_request_without_body(request)
-            .await?
-            .0;
-        let bytes = read(request, body.take()?, limits).await?;
+        let limits = Data::<&BodyLimits>::from_request_without_body(request).await?;
+        let (bytes, _room) = body::read(request, body.take()?, limits.0).await?;
         Ok(Self(parse(&bytes)?))
     }
 }
@@ -100,51 +88,6 @@ impl<T: Type + Serialize> ApiResponse for Json<T> {
     fn register(registry: &mut Registry) {
         T::register(registry);
     }
-}
-
-/// Reads a body within its limits, whether or not it says how long it is.
-async fn read(request: &Request, body: Body, limits: BodyLimits) -> Result<Bytes, ApiError> {
-    let announced = request.headers().get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limits.bytes as u64) {
-        return Err(too_large(limits.bytes));
-    }
-    let whole = async {
-        let mut chunks = Box::pin(body.into_bytes_stream());
-        let mut whole = BytesMut::new();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|_| unreadable())?;
-            if whole.len().saturating_add(chunk.len()) > limits.bytes {
-                return Err(too_large(limits.bytes));
-            }
-            whole.extend_from_slice(&chunk);
-        }
-        Ok(whole.freeze())
-    };
-    let late = || {
-        let message = "The request body did not arrive in time.";
-        Err(ApiError::request(
-            StatusCode::REQUEST_TIMEOUT,
-            None,
-            message,
-        ))
-    };
-    tokio::time::timeout(limits.time, whole)
-        .await
-        .unwrap_or_else(|_| late())
-}
-
-fn too_large(limit: usize) -> ApiError {
-    let message = format!("The request body is too large: this server reads up to {limit} bytes.");
-    ApiError::request(StatusCode::PAYLOAD_TOO_LARGE, None, message)
-}
-
-fn unreadable() -> ApiError {
-    ApiError::request(
-        StatusCode::BAD_REQUEST,
-        None,
-        "The request body could not be read.",
-    )
 }
 
 /// Reads JSON in two steps. The first checks all of it alike, fields that nobody looks at

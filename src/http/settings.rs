@@ -1,15 +1,20 @@
 //! What the wire needs of the configuration, and the bounds that nobody has to configure.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
+use super::body::BodyLimits;
 use super::cors::Cors;
-use super::payload::BodyLimits;
 use super::server::ServerLimits;
 use super::sse::KeepAlive;
 use crate::config::Config;
 
 /// A body comes within this time or not at all.
 const BODY_TIME: Duration = Duration::from_secs(30);
+/// Memory for bodies that are being read, in bytes, unless a single one may be longer.
+const ROOM_FOR_BODIES: usize = 256 * 1024 * 1024;
 /// A head comes within this time; also the life of an idle connection.
 const HEAD_TIME: Duration = Duration::from_secs(15);
 /// A client that takes nothing for this long has gone, whatever its socket says.
@@ -35,6 +40,7 @@ impl Settings {
             body: BodyLimits {
                 bytes: server.max_body_bytes,
                 time: BODY_TIME,
+                room: Arc::new(Semaphore::new(server.max_body_bytes.max(ROOM_FOR_BODIES))),
             },
             keep_alive: KeepAlive(KEEP_ALIVE),
             cors: Cors::new(&server.cors_allowed_origins),

@@ -32,7 +32,7 @@ pub fn openapi_json() -> String {
     .description("A private server that speaks OpenAI's language: official SDKs work unchanged.")
     .license(LicenseObject::new("MIT"));
     let document: Value = serde_json::from_str(&service.spec()).unwrap_or_default();
-    format!("{:#}", sorted(with_nulls(document)))
+    format!("{:#}", sorted(with_example(with_nulls(document))))
 }
 
 /// Describes an API without having one: the document is the same whatever it is served with.
@@ -71,6 +71,20 @@ fn with_nulls(mut document: Value) -> Value {
                 property.insert("nullable".to_owned(), true.into());
             }
         }
+    }
+    document
+}
+
+/// What the documentation page offers to send: made of the types alone it would be refused.
+fn with_example(mut document: Value) -> Value {
+    let path = "/components/schemas/CreateChatCompletionRequest";
+    let request = document.pointer_mut(path).and_then(Value::as_object_mut);
+    if let Some(request) = request {
+        let example = json!({
+            "model": "smollm2-135m-instruct",
+            "messages": [{ "role": "user", "content": "Hello!" }],
+        });
+        request.insert("example".to_owned(), example);
     }
     document
 }

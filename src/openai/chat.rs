@@ -19,6 +19,7 @@ use serde_json::Value;
 #[oai(rename = "CreateChatCompletionRequest")]
 pub struct ChatRequest {
     /// One of the models that `GET /v1/models` lists.
+    #[oai(validator(min_length = 1, max_length = 256))]
     pub model: String,
     /// The conversation so far.
     #[oai(validator(min_items = 1))]

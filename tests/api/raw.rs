@@ -31,7 +31,9 @@ fn head(server: &Server, more: &str) -> String {
 
 fn posted(server: &Server, body: &[u8]) -> Vec<u8> {
     let length = body.len();
-    let more = format!("content-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+    let more = format!(
+        "connection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
     let mut bytes = head(server, &more).into_bytes();
     bytes.extend_from_slice(body);
     bytes
@@ -116,14 +118,20 @@ async fn only_json_is_read() {
         "content-type: application/jsonp\r\n",
         "content-type: nonsense\r\n",
     ] {
-        let more = format!("{kind}content-length: {}\r\n\r\n{body}", body.len());
+        let more = format!(
+            "connection: close\r\n{kind}content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
         refused(
             &exchange(&server, head(&server, &more).as_bytes()).await,
             415,
         );
     }
     let kind = "content-type: Application/Json; charset=\"UTF-8\"; x=y\r\n";
-    let more = format!("{kind}content-length: {}\r\n\r\n{body}", body.len());
+    let more = format!(
+        "connection: close\r\n{kind}content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
     let answer = exchange(&server, head(&server, &more).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
