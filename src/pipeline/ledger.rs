@@ -118,7 +118,7 @@ impl Ledger {
         }
     }
 
-    /// What clients sent may be in the message of an [`Failure::Invalid`]; it is not for the log.
+    /// Refusals have their line already, with their status. What clients sent may be in the message of an [`Failure::Invalid`]; it is not for the log.
     fn log(&self, failure: &Failure, told: &ApiError) {
         let (request_id, code) = (&self.row.request_id, told.code.unwrap_or(told.kind));
         match failure {
@@ -126,7 +126,7 @@ impl Ledger {
                 tracing::error!(%request_id, error = %why, "the engine failed");
             }
             _ => {
-                tracing::info!(%request_id, code, param = told.param.as_deref(), "not answered");
+                tracing::debug!(%request_id, code, param = told.param.as_deref(), "not answered");
             }
         }
     }
