@@ -118,7 +118,8 @@ impl Ledger {
         }
     }
 
-    /// Refusals have their line already, with their status. What clients sent may be in the message of an [`Failure::Invalid`]; it is not for the log.
+    /// Refusals have their line already, with their status. What clients sent may be in the message
+    /// of a [`Failure::Invalid`]; it is not for the log.
     fn log(&self, failure: &Failure, told: &ApiError) {
         let (request_id, code) = (&self.row.request_id, told.code.unwrap_or(told.kind));
         match failure {
