@@ -22,7 +22,7 @@ pub struct Library {
 }
 
 /// Where this user's originals are kept.
-pub(super) fn default_cache() -> Option<PathBuf> {
+pub(crate) fn default_cache() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .filter(|dir| !dir.is_empty())
         .map(PathBuf::from)

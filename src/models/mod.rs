@@ -7,7 +7,7 @@ pub mod error;
 mod fetch;
 #[cfg(feature = "mistral")]
 pub mod import;
-mod library;
+pub(crate) mod library;
 mod progress;
 mod wheel;
 

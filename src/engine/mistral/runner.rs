@@ -36,8 +36,12 @@ pub struct Runner {
 
 /// The sequence broke: nothing that mistralrs holds can be trusted any more.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Fault(String);
+#[error("{reason}")]
+struct Fault {
+    reason: String,
+    /// The client has been told a part of the answer.
+    spoken: bool,
+}
 
 impl Runner {
     /// Loads the model. `reuse_bytes` bounds the state kept between requests. Blocks for seconds.
@@ -63,15 +67,18 @@ impl Runner {
     /// Answers a request; every outcome goes to `events`. Returns whether the model is fit for the
     /// next one.
     pub async fn answer(&mut self, prepared: &Prepared, events: &Events) -> bool {
-        match self.try_answer(prepared, events).await {
-            Ok(()) => true,
-            Err(fault) => {
-                tracing::error!(model = %self.model.id, %fault, "the engine broke; starting over");
-                let _ = events.try_send(Err(EngineError::Failed(fault.to_string())));
-                self.start_over();
-                self.weights().await.is_ok()
+        for retry in [true, false] {
+            let Err(fault) = self.try_answer(prepared, events).await else {
+                return true;
+            };
+            tracing::error!(model = %self.model.id, %fault, "the engine broke; starting over");
+            self.start_over();
+            if fault.spoken || !retry {
+                let _ = events.try_send(Err(EngineError::Failed(fault.reason)));
+                break;
             }
         }
+        self.weights().await.is_ok()
     }
 
     async fn try_answer(&mut self, prepared: &Prepared, events: &Events) -> Result<(), Fault> {
@@ -106,9 +113,11 @@ impl Runner {
             let computed = self.run(&step, purpose).await?;
             if let (Some(computed), Some(weights)) = (computed, &self.weights) {
                 let end_token = weights.end_token;
-                self.reuse
-                    .keep(prepared, &step, computed, end_token)
-                    .map_err(fault)?;
+                let kept = self.reuse.keep(prepared, &step, computed, end_token);
+                kept.map_err(|error| Fault {
+                    reason: error.to_string(),
+                    spoken: last,
+                })?;
             }
             if last {
                 return Ok(());
@@ -154,7 +163,7 @@ impl Runner {
         let weights = self
             .weights
             .as_ref()
-            .ok_or_else(|| Fault("the weights are not loaded".into()))?;
+            .ok_or_else(|| fault("the weights are not loaded"))?;
         let read_state = self.reuse.is_on().then(|| weights.read_state.clone());
         let expected = step.tokens.len() - step.reused;
         let steer = Arc::new(Steer::new(purpose, expected, read_state));
@@ -164,18 +173,18 @@ impl Runner {
             &weights.plain
         };
         let running = lane.run(step.tokens.clone(), steer.clone());
-        let complaint = tokio::select! {
-            result = running => result.map_err(fault)?,
-            stalled = stall(&steer) => return Err(stalled),
+        let ended = tokio::select! {
+            result = running => result.map_err(|error| error.to_string()),
+            () = stall(&steer) => Err("the engine hangs".into()),
         };
-        if steer.was_misled() {
-            return Err(Fault("mistralrs reused the wrong state".into()));
-        }
-        if !steer.has_ended() {
-            let reason = complaint.unwrap_or_else(|| "the engine's thread has died".into());
-            return Err(Fault(reason));
-        }
-        Ok(steer.take_computed())
+        let reason = match ended {
+            Ok(_) if steer.was_misled() => "mistralrs reused the wrong state".into(),
+            Ok(_) if steer.has_ended() => return Ok(steer.take_computed()),
+            Ok(complaint) => complaint.unwrap_or_else(|| "the engine's thread has died".into()),
+            Err(reason) => reason,
+        };
+        let spoken = steer.has_spoken();
+        Err(Fault { reason, spoken })
     }
 
     fn start_over(&mut self) {
@@ -202,20 +211,112 @@ impl Runner {
         }
         self.weights
             .as_ref()
-            .ok_or_else(|| Fault("the weights are not loaded".into()))
+            .ok_or_else(|| fault("the weights are not loaded"))
     }
 }
 
+/// Something broke between sequences.
 fn fault(error: impl std::fmt::Display) -> Fault {
-    Fault(error.to_string())
+    Fault {
+        reason: error.to_string(),
+        spoken: false,
+    }
 }
 
 /// Returns when the sequence has made no progress for too long.
-async fn stall(steer: &Steer) -> Fault {
+async fn stall(steer: &Steer) {
     loop {
         tokio::time::sleep(STALL_CHECK).await;
         if Instant::now().duration_since(steer.last_step()) > STALL {
-            return Fault("the engine hangs".into());
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Message, Role, Sampling};
+    use crate::models::{DEFAULT_MODEL, Library, Progress, library};
+    use candle_core::{Result as CandleResult, Tensor};
+
+    async fn runner() -> Runner {
+        let models = library::default_cache().expect("a cache directory");
+        let library = Library::open(&models.join("../test-models")).expect("a library");
+        let model = library.ensure(DEFAULT_MODEL, &Progress::hidden()).await;
+        let model = model.expect("the default model");
+        let encoder = Arc::new(ChatEncoder::load(&model).expect("an encoder"));
+        tokio::task::spawn_blocking(move || Runner::load(model, encoder, 256 << 20))
+            .await
+            .expect("no panic")
+            .expect("the model loads")
+    }
+
+    fn prepared(runner: &Runner, question: &str) -> Prepared {
+        let message = Message {
+            role: Role::User,
+            content: question.into(),
+            name: None,
+        };
+        let prompt = runner.encoder.encode_chat(&[message]).expect("a prompt");
+        Prepared {
+            prompt,
+            sampling: Sampling {
+                temperature: 0.0,
+                ..Sampling::default()
+            },
+            max_tokens: 16,
+            scope: "test".into(),
+        }
+    }
+
+    async fn text(runner: &mut Runner, question: &str) -> Result<String, EngineError> {
+        let (sender, mut events) = mpsc::channel(64);
+        runner.answer(&prepared(runner, question), &sender).await;
+        drop(sender);
+        let mut whole = String::new();
+        while let Some(event) = events.recv().await {
+            if let Event::Text { text, .. } = event? {
+                whole.push_str(&text);
+            }
+        }
+        Ok(whole)
+    }
+
+    const QUESTION: &str = "What is the capital of France?";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_engine_that_dies_is_replaced_and_answers_as_before() {
+        let mut runner = runner().await;
+        let before = text(&mut runner, QUESTION).await.expect("an answer");
+        for _ in 0..3 {
+            let weights = runner.weights.as_ref().expect("loaded");
+            let deadly = |_: &Tensor, _: &[u32]| -> CandleResult<Tensor> { panic!("on purpose") };
+            let tokens = prepared(&runner, QUESTION).prompt;
+            for lane in [&weights.plain, &weights.reuse] {
+                let _ = lane.run(tokens.clone(), Arc::new(deadly)).await;
+            }
+            let after = text(&mut runner, QUESTION).await.expect("an answer");
+            assert_eq!(after, before);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn state_that_mistralrs_keeps_unasked_is_noticed() {
+        let mut runner = runner().await;
+        let before = text(&mut runner, QUESTION).await.expect("an answer");
+        // Behind the runner's back, leave an entry that begins like the next prompt.
+        let prepared = prepared(&runner, QUESTION);
+        let weights = runner.weights.as_ref().expect("loaded");
+        let keep = PrefillOutcome::Keep {
+            end_token: weights.end_token,
+        };
+        let tokens = prepared.prompt[..prepared.prompt.len() - 3].to_vec();
+        let steer = Arc::new(Steer::new(Purpose::Prefill(keep), tokens.len(), None));
+        weights.reuse.run(tokens, steer).await.expect("it runs");
+        for _ in 0..3 {
+            let after = text(&mut runner, QUESTION).await.expect("an answer");
+            assert_eq!(after, before);
         }
     }
 }

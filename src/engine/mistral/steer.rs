@@ -188,6 +188,12 @@ impl Steer {
         self.lock().ended
     }
 
+    /// Whether the client may have been told something.
+    pub fn has_spoken(&self) -> bool {
+        let state = self.lock();
+        state.steps > 0 && !state.misled && matches!(state.purpose, Purpose::Answer(_))
+    }
+
     /// Whether mistralrs reused something else than it should; nothing was told to the client.
     pub fn was_misled(&self) -> bool {
         self.lock().misled

@@ -1,0 +1,123 @@
+//! One loaded model for all tests, and short ways to ask it.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use microllm::engine::mistral::{MistralEngine, Options};
+use microllm::engine::{
+    Engine, EngineError, Event, FinishReason, GenerateRequest, Message, Role, Sampling,
+    TokenLogprob, TokenUsage,
+};
+use microllm::models::{DEFAULT_MODEL, InstalledModel, Library, Progress};
+use tokio::runtime::Runtime;
+
+/// The engine outlives any single test, so its tasks need a runtime that does too.
+pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+
+static MODEL: LazyLock<InstalledModel> = LazyLock::new(|| {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+        .expect("a cache directory");
+    let library = Library::open(&cache.join("microllm/test-models")).expect("a library");
+    RUNTIME
+        .block_on(library.ensure(DEFAULT_MODEL, &Progress::stderr()))
+        .expect("the default model")
+});
+
+/// The engine as it is served.
+pub static ENGINE: LazyLock<MistralEngine> = LazyLock::new(|| load(512 << 20));
+
+/// The same without any reuse: what every answer is measured against.
+pub static FRESH: LazyLock<MistralEngine> = LazyLock::new(|| load(0));
+
+pub fn load(reuse_bytes: usize) -> MistralEngine {
+    let options = Options {
+        reuse_bytes,
+        max_context: 0,
+    };
+    MistralEngine::load(MODEL.clone(), options).expect("the model loads")
+}
+
+pub fn run<T>(future: impl Future<Output = T>) -> T {
+    RUNTIME.block_on(future)
+}
+
+pub fn message(role: Role, content: &str) -> Message {
+    Message {
+        role,
+        content: content.into(),
+        name: None,
+    }
+}
+
+pub fn user(content: &str) -> Vec<Message> {
+    vec![message(Role::User, content)]
+}
+
+/// The likeliest text, 32 tokens at most.
+pub fn greedy() -> Sampling {
+    Sampling {
+        temperature: 0.0,
+        max_tokens: Some(32),
+        ..Sampling::default()
+    }
+}
+
+/// The same without the tokens that end an answer, so that only a limit ends it.
+pub fn endless() -> Sampling {
+    Sampling {
+        // <|im_end|> and <|endoftext|>
+        logit_bias: vec![(2, -100.0), (0, -100.0)],
+        ..greedy()
+    }
+}
+
+pub fn request(messages: Vec<Message>, sampling: Sampling) -> GenerateRequest {
+    GenerateRequest {
+        messages,
+        sampling,
+        scope: "test".into(),
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub text: String,
+    pub pieces: Vec<String>,
+    pub logprobs: Vec<TokenLogprob>,
+    pub finish_reason: FinishReason,
+    pub usage: TokenUsage,
+}
+
+pub async fn ask(
+    engine: &MistralEngine,
+    messages: Vec<Message>,
+    sampling: Sampling,
+) -> Result<Answer, EngineError> {
+    let prepared = engine.prepare(request(messages, sampling)).await?;
+    let mut generation = engine.generate(prepared).await?;
+    let (mut pieces, mut all) = (Vec::new(), Vec::new());
+    while let Some(event) = generation.events.recv().await {
+        match event? {
+            Event::Text { text, logprobs } => {
+                pieces.push(text);
+                all.extend(logprobs);
+            }
+            Event::Done {
+                finish_reason,
+                usage,
+            } => {
+                return Ok(Answer {
+                    text: pieces.concat(),
+                    pieces,
+                    logprobs: all,
+                    finish_reason,
+                    usage,
+                });
+            }
+        }
+    }
+    panic!("the engine closed without an end");
+}

@@ -1,0 +1,11 @@
+//! The real engine with real weights: what a user would notice of a quantized model.
+//!
+//! The default model is fetched if it is not on this machine yet; without it these tests fail.
+
+#![cfg(feature = "mistral")]
+
+mod answers;
+mod harness;
+mod limits;
+mod reuse;
+mod sampling;
