@@ -41,6 +41,8 @@ pub fn load(reuse_bytes: usize) -> MistralEngine {
 }
 
 pub fn run<T>(future: impl Future<Output = T>) -> T {
+    // Fetching it blocks on the runtime, which nothing inside it may.
+    LazyLock::force(&MODEL);
     RUNTIME.block_on(future)
 }
 
