@@ -18,7 +18,7 @@ const QUESTIONS: [&str; 8] = [
 fn sampling(turn: usize) -> Sampling {
     Sampling {
         // Greedy and drawn in turn: an answer must not depend on reuse in either.
-        temperature: if turn % 2 == 0 { 0.0 } else { 0.8 },
+        temperature: if turn.is_multiple_of(2) { 0.0 } else { 0.8 },
         seed: Some(turn as u64),
         max_tokens: Some(24),
         top_logprobs: Some(5),
