@@ -1,0 +1,177 @@
+"""Sees every answer as it came over the wire, whatever the SDK makes of it."""
+
+import json
+from dataclasses import dataclass, field
+
+import httpx2
+import pydantic
+from openai.types import Model
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.shared import ErrorObject
+
+
+class ModelList(pydantic.BaseModel):
+    model_config = {"extra": "forbid"}
+    object: str
+    data: list[Model]
+
+
+class ErrorBody(pydantic.BaseModel):
+    model_config = {"extra": "forbid"}
+    error: ErrorObject
+
+
+@dataclass
+class Answer:
+    method: str
+    port: int
+    path: str
+    status: int
+    headers: httpx2.Headers
+    body: bytearray = field(default_factory=bytearray)
+    # Read to its end, rather than left or broken off.
+    whole: bool = False
+
+    @property
+    def request_id(self) -> str:
+        return self.headers["x-request-id"]
+
+    @property
+    def is_chat(self) -> bool:
+        return self.path == "/v1/chat/completions"
+
+    @property
+    def has_a_row(self) -> bool:
+        """Every request that was understood. Some that are answered with 400 were not."""
+        return self.is_chat and self.status not in (400, 401, 403, 413)
+
+    def check(self) -> None:
+        """Holds the answer against the SDK's own types, without any coercion and without
+        anything that they do not know."""
+        assert self.request_id.startswith("req_")
+        assert int(self.headers["openai-processing-ms"]) >= 0
+        assert self.headers["openai-version"] == "2020-10-01"
+        kind = self.headers["content-type"].partition(";")[0]
+        if kind == "text/event-stream":
+            assert self.status == 200
+            self.check_events()
+            return
+        assert kind == "application/json"
+        if not self.whole:
+            return
+        if self.status != 200:
+            strict(ErrorBody, self.body)
+            # What may be null is null, not left out.
+            assert json.loads(self.body)["error"].keys() == {"message", "type", "param", "code"}
+        elif self.is_chat:
+            strict(ChatCompletion, self.body)
+        elif self.path == "/v1/models":
+            strict(ModelList, self.body)
+        else:
+            strict(Model, self.body)
+
+    def check_events(self) -> None:
+        events = self.body.decode(errors="strict" if self.whole else "ignore").split("\n\n")
+        rest = events.pop()
+        events = [event for event in events if not event.startswith(":")]
+        assert all(event.startswith("data: ") and "\n" not in event for event in events), events
+        data = [event.removeprefix("data: ") for event in events]
+        if self.whole:
+            assert rest == ""
+            assert data[-1] == "[DONE]"
+        chunks = [strict(ChatCompletionChunk, each) for each in data if each != "[DONE]"]
+        assert len({(c.id, c.created, c.model, c.system_fingerprint) for c in chunks}) <= 1
+        roles = {}
+        for choice in (choice for chunk in chunks for choice in chunk.choices):
+            roles.setdefault(choice.index, []).append(choice.delta.role)
+        # The role is told once, first.
+        assert all(told[0] == "assistant" and not any(told[1:]) for told in roles.values())
+
+
+def strict(model, data):
+    parsed = model.model_validate_json(bytes(data) if not isinstance(data, str) else data, strict=True)
+    assert not (extra := list(extras(parsed))), f"unknown to {model.__name__}: {extra}"
+    return parsed
+
+
+def extras(value):
+    if isinstance(value, pydantic.BaseModel):
+        yield from value.model_extra or ()
+        for name in type(value).model_fields:
+            yield from extras(getattr(value, name))
+    elif isinstance(value, list):
+        for each in value:
+            yield from extras(each)
+
+
+class Witness:
+    def __init__(self):
+        self.answers: list[Answer] = []
+        self.checked = 0
+
+    def saw(self, request, response) -> Answer:
+        url = request.url
+        answer = Answer(request.method, url.port, url.path, response.status_code, response.headers)
+        self.answers.append(answer)
+        return answer
+
+    def check_new(self) -> None:
+        new, self.checked = self.answers[self.checked :], len(self.answers)
+        for answer in new:
+            answer.check()
+
+    def client(self):
+        return httpx2.Client(transport=Transport(self), timeout=None)
+
+    def async_client(self):
+        return httpx2.AsyncClient(transport=AsyncTransport(self), timeout=None)
+
+
+class Transport(httpx2.HTTPTransport):
+    def __init__(self, witness: Witness):
+        super().__init__()
+        self.witness = witness
+
+    def handle_request(self, request):
+        response = super().handle_request(request)
+        response.stream = Copied(response.stream, self.witness.saw(request, response))
+        return response
+
+
+class Copied(httpx2.SyncByteStream):
+    def __init__(self, stream, answer):
+        self.stream, self.answer = stream, answer
+
+    def __iter__(self):
+        for part in self.stream:
+            self.answer.body += part
+            yield part
+        self.answer.whole = True
+
+    def close(self):
+        self.stream.close()
+
+
+class AsyncTransport(httpx2.AsyncHTTPTransport):
+    def __init__(self, witness: Witness):
+        super().__init__()
+        self.witness = witness
+
+    async def handle_async_request(self, request):
+        response = await super().handle_async_request(request)
+        response.stream = AsyncCopied(response.stream, self.witness.saw(request, response))
+        return response
+
+
+class AsyncCopied(httpx2.AsyncByteStream):
+    def __init__(self, stream, answer):
+        self.stream, self.answer = stream, answer
+
+    async def __aiter__(self):
+        async for part in self.stream:
+            self.answer.body += part
+            yield part
+        self.answer.whole = True
+
+    async def aclose(self):
+        await self.stream.aclose()
