@@ -49,6 +49,7 @@ async fn load(model: InstalledModel, options: Options) -> Result<MistralEngine, 
     let started = std::time::Instant::now();
     let id = model.id.clone();
     let engine = tokio::task::spawn_blocking(move || MistralEngine::load(model, options)).await??;
+    engine.warm_up().await;
     let seconds = started.elapsed().as_secs_f32();
     tracing::info!(model = %id, seconds, "the model is loaded");
     Ok(engine)

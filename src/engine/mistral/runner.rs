@@ -92,11 +92,6 @@ impl Runner {
         let mut cached = None;
         while !events.is_closed() {
             let step = self.reuse.next_step(prepared, done).map_err(fault)?;
-            if step.reset {
-                self.reset_slots().await?;
-                done = 0;
-                continue;
-            }
             let cached = *cached.get_or_insert(step.reused);
             let last = step.end == prepared.prompt.len();
             let purpose = if last {
@@ -144,12 +139,26 @@ impl Runner {
         let end_token = weights.end_token;
         let purpose = Purpose::Prefill(PrefillOutcome::Keep { end_token });
         match self.run(&step, purpose).await {
-            Ok(Some(computed)) => self.reuse.keep_slot(&step, computed, end_token),
+            Ok(Some(computed)) => self.reuse.keep_filler(&step, computed, end_token),
             Ok(None) => {}
             Err(fault) => {
                 tracing::warn!(model = %self.model.id, %fault, "starting over");
                 self.start_over();
             }
+        }
+    }
+
+    /// Computes a little, so that the first request finds the model's kernels ready and room for
+    /// reuse.
+    pub async fn warm_up(&mut self) {
+        let Some(end_token) = self.weights.as_ref().map(|weights| weights.end_token) else {
+            return;
+        };
+        let step = Step::whole(&[end_token; 8]);
+        let purpose = Purpose::Prefill(PrefillOutcome::Forget);
+        if let Ok(Some(computed)) = self.run(&step, purpose).await {
+            self.reuse.measure(&computed);
+            self.use_idle_time(1).await;
         }
     }
 
@@ -190,14 +199,6 @@ impl Runner {
     fn start_over(&mut self) {
         self.weights = None;
         self.reuse = Reuse::new(self.reuse_bytes);
-    }
-
-    async fn reset_slots(&mut self) -> Result<(), Fault> {
-        self.reuse.reset_slots();
-        match self.weights.as_mut() {
-            Some(weights) => weights.renew_reuse_lane().await.map_err(fault),
-            None => Ok(()),
-        }
     }
 
     /// The weights, loaded anew if a fault has cost them.

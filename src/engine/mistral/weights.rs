@@ -9,7 +9,7 @@ use mistralrs::core::{
 };
 use mistralrs::{ModelDType, TokenSource};
 
-use super::lane::{Lane, LaneError, SharedPipeline};
+use super::lane::{Lane, SharedPipeline};
 use super::reuse::store::LayerState;
 use super::steer::ReadState;
 use crate::models::InstalledModel;
@@ -23,7 +23,6 @@ pub struct Weights {
     pub read_state: ReadState,
     /// A token that ends a sequence in mistralrs' own eyes.
     pub end_token: u32,
-    pipeline: SharedPipeline,
 }
 
 /// The model cannot be loaded.
@@ -58,15 +57,6 @@ impl Weights {
         catch_unwind(AssertUnwindSafe(|| Self::load_files(model)))
             .unwrap_or_else(|panic| Err(panic_text(&*panic)))
             .map_err(fail)
-    }
-
-    /// Starts the lane with the prefix cache anew, with nothing in it.
-    pub async fn renew_reuse_lane(&mut self) -> Result<(), LaneError> {
-        let pipeline = self.pipeline.clone();
-        self.reuse = tokio::task::spawn_blocking(move || Lane::build(&pipeline, true))
-            .await
-            .map_err(|error| LaneError(error.to_string()))??;
-        Ok(())
     }
 
     fn load_files(model: &InstalledModel) -> Result<Self, String> {
@@ -116,7 +106,6 @@ impl Weights {
             reuse: lane(true)?,
             read_state,
             end_token,
-            pipeline,
         })
     }
 }

@@ -21,8 +21,9 @@ const PIECE: usize = 512;
 const WORTH_A_SLOT: usize = 128;
 /// The same for the first slot, without which nothing is reused at all.
 const WORTH_A_FIRST_SLOT: usize = 32;
-/// The longest computation begun while nobody waits; who comes then has to wait for it.
-const IDLE_PIECE: usize = 512;
+/// The longest computation begun while nobody waits; who comes then has to wait for it. A whole
+/// step of mistralrs' allocation, less the token that ends it.
+const IDLE_PIECE: usize = 511;
 /// Room made for a chat's next turn: an answer and a question.
 const NEXT_TURN: usize = 256;
 /// mistralrs allocates a sequence's state in steps of this many tokens.
@@ -34,6 +35,10 @@ pub struct Reuse {
     store: PromptStore,
     slots: Vec<Slot>,
     slot_bytes: usize,
+    /// How much fits into the largest slot made of filler.
+    filler_capacity: usize,
+    /// 0 before any state was seen.
+    bytes_per_token: usize,
 }
 
 /// What to run next for a prompt.
@@ -49,20 +54,17 @@ pub struct Step {
     pub through_cache: bool,
     /// What this step leaves becomes a slot.
     pub keep: bool,
-    /// The slots have no room for what this prompt needs: mistralrs' cache is to be emptied first,
-    /// and the step to be asked for again.
-    pub reset: bool,
 }
 
 impl Step {
-    fn whole(prompt: &[u32]) -> Self {
+    /// All of a prompt at once, reusing nothing.
+    pub fn whole(prompt: &[u32]) -> Self {
         Self {
             tokens: prompt.to_vec(),
             reused: 0,
             end: prompt.len(),
             through_cache: false,
             keep: false,
-            reset: false,
         }
     }
 }
@@ -75,6 +77,8 @@ impl Reuse {
             store: PromptStore::new(max_bytes),
             slots: Vec::new(),
             slot_bytes: 0,
+            filler_capacity: 0,
+            bytes_per_token: 0,
         }
     }
 
@@ -120,7 +124,7 @@ impl Reuse {
         if last < step.reused + MIN_TAIL {
             return;
         }
-        let capacity = self.largest_slot();
+        let capacity = self.slots.iter().map(Slot::capacity).max().unwrap_or(0);
         let piece = (step.reused + PIECE).min(last);
         let long = length - step.reused > PIECE;
         if long && piece <= capacity {
@@ -139,24 +143,25 @@ impl Reuse {
         let end = (step.reused + step.reused.max(PIECE)).min(last);
         // Without a slot to go through, the prompt's own first tokens would find one by accident.
         let clean = self.slots.is_empty() || step.reused > 0;
-        if clean && self.slot_bytes + self.bytes_of_slot(end) <= self.max_bytes / 2 {
+        if clean && self.has_room(end) {
             step.end = end;
             step.keep = true;
             step.through_cache = true;
-        } else if !self.slots.is_empty() && 2 * self.bytes_of_slot(last) <= self.max_bytes / 2 {
-            step.reset = true;
         }
     }
 
-    fn bytes_of_slot(&self, tokens: usize) -> usize {
-        tokens.next_multiple_of(STATE_STEP) * self.store.bytes_per_token()
+    /// Slots take half of the memory at most; the other half holds what goes through them.
+    fn has_room(&self, tokens: usize) -> bool {
+        self.slot_bytes + self.bytes_of_slot(tokens) <= self.max_bytes / 2
     }
 
-    /// Forgets the slots, as mistralrs has.
-    pub fn reset_slots(&mut self) {
-        self.slots.clear();
-        self.slot_bytes = 0;
-        self.store.set_max_bytes(self.max_bytes);
+    fn bytes_of_slot(&self, tokens: usize) -> usize {
+        tokens.next_multiple_of(STATE_STEP) * self.bytes_per_token
+    }
+
+    /// Takes the measure of the model from the state that a sequence left.
+    pub fn measure(&mut self, computed: &[LayerState]) {
+        self.bytes_per_token = store::bytes_per_token(computed);
     }
 
     /// Takes over what a step computed: the state of the prompt up to the step's end, as views of
@@ -171,6 +176,7 @@ impl Reuse {
         if !self.is_on() {
             return Ok(());
         }
+        self.measure(&computed);
         let copy = copy_of(&computed, step.end)?;
         self.store
             .insert(&prepared.scope, &prepared.prompt[..step.end], copy);
@@ -180,8 +186,13 @@ impl Reuse {
         Ok(())
     }
 
-    /// Takes over the entry that a step left in mistralrs' cache.
-    pub fn keep_slot(&mut self, step: &Step, computed: Vec<LayerState>, end_token: u32) {
+    /// Takes over the entry that a step made of filler left in mistralrs' cache.
+    pub fn keep_filler(&mut self, step: &Step, computed: Vec<LayerState>, end_token: u32) {
+        self.filler_capacity = step.end;
+        self.keep_slot(step, computed, end_token);
+    }
+
+    fn keep_slot(&mut self, step: &Step, computed: Vec<LayerState>, end_token: u32) {
         let mut key = step.tokens.clone();
         key.push(end_token);
         self.slot_bytes += self.bytes_of_slot(step.end);
@@ -190,37 +201,27 @@ impl Reuse {
             .set_max_bytes(self.max_bytes.saturating_sub(self.slot_bytes));
     }
 
-    /// A step that makes room for the next turn of a chat of `length` tokens, out of `filler`: a
-    /// slot's key matters, not its state. Nothing when there is room, or none could be made cheaply.
+    /// A step that makes room for the next turn of a chat of `length` tokens, made of `filler`.
+    /// Nothing when there is room, or none could be made cheaply.
+    ///
+    /// A slot's state does not matter, but its key does: one made of a real prompt gets in the way
+    /// of prompts that resemble it, one made of a token that hardly occurs serves all.
     pub fn growth(&self, length: usize, filler: u32) -> Option<Step> {
-        let capacity = self.largest_slot();
         let wanted = length + NEXT_TURN;
         let blocks = wanted.div_ceil(STATE_STEP).next_power_of_two();
-        let end = blocks * STATE_STEP - 1;
-        if !self.is_on()
-            || capacity >= wanted
-            || end - capacity > IDLE_PIECE
-            || self.slot_bytes + self.bytes_of_slot(end) > self.max_bytes / 2
-        {
+        let end = (blocks * STATE_STEP - 1).min(self.filler_capacity + IDLE_PIECE);
+        if !self.is_on() || self.filler_capacity >= wanted || !self.has_room(end) {
             return None;
         }
-        let largest = self.slots.iter().max_by_key(|slot| slot.capacity());
-        let mut tokens = largest.map_or(Vec::new(), |slot| slot.key()[..capacity].to_vec());
-        tokens.resize(end, filler);
+        let tokens = vec![filler; end];
         let found = slots::found_by_mistralrs(&self.slots, &tokens);
-        let reused = found.map_or(0, |(_, shared)| shared);
         Some(Step {
+            reused: found.map_or(0, |(_, shared)| shared),
             tokens,
-            reused,
             end,
             through_cache: true,
             keep: true,
-            reset: false,
         })
-    }
-
-    fn largest_slot(&self) -> usize {
-        self.slots.iter().map(Slot::capacity).max().unwrap_or(0)
     }
 }
 
@@ -254,11 +255,6 @@ mod tests {
         loop {
             let step = reuse.next_step(&prepared, done).expect("a step");
             assert!(steps.len() < 64, "no progress: {steps:?}");
-            if step.reset {
-                reuse.reset_slots();
-                done = 0;
-                continue;
-            }
             // What mistralrs would do must be what the step says.
             let found = slots::found_by_mistralrs(&reuse.slots, &step.tokens);
             if step.through_cache {
@@ -295,6 +291,44 @@ mod tests {
             computed <= 90 + 128 + MIN_TAIL,
             "{computed} tokens in the last turn"
         );
+    }
+
+    /// Does what the runner does in idle time.
+    fn idle(reuse: &mut Reuse, length: usize) {
+        reuse.measure(&state(8));
+        if let Some(step) = reuse.growth(length, END) {
+            let found = slots::found_by_mistralrs(&reuse.slots, &step.tokens);
+            assert_eq!(found.map_or(0, |(_, shared)| shared), step.reused);
+            reuse.keep_filler(&step, state(step.end), END);
+        }
+    }
+
+    #[test]
+    fn chats_that_resemble_each_other_do_not_get_in_each_others_way() {
+        let mut reuse = Reuse::new(1 << 20);
+        idle(&mut reuse, 1);
+        for chat in 0..4 {
+            let mut text = tokens(1, 450);
+            text[5] = 2000 + chat;
+            for turn in 2..=5 {
+                let steps = run(&mut reuse, text[..turn * 90].to_vec());
+                let reused = steps[0].0;
+                assert!(
+                    turn == 2 || reused + 120 > turn * 90,
+                    "chat {chat}, turn {turn}: {reused} reused"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn room_grows_in_idle_time_up_to_the_bound() {
+        let mut reuse = Reuse::new(4096 * 8);
+        for length in [1, 300, 700, 1500, 3000, 5000] {
+            idle(&mut reuse, length);
+            assert!(reuse.bytes() <= 4096 * 8 / 2);
+        }
+        assert!(reuse.filler_capacity >= 1000);
     }
 
     #[test]

@@ -30,11 +30,6 @@ impl Slot {
         Self { key, layers }
     }
 
-    /// The tokens under which mistralrs knows it.
-    pub fn key(&self) -> &[u32] {
-        &self.key
-    }
-
     /// How many tokens of state fit.
     pub fn capacity(&self) -> usize {
         self.key.len().saturating_sub(1)

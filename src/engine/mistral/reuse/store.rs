@@ -22,7 +22,6 @@ pub struct PromptStore {
     bytes: usize,
     max_bytes: usize,
     uses: u64,
-    bytes_per_token: usize,
 }
 
 /// The best that the store has for a prompt: the first `tokens` positions of `layers`.
@@ -40,7 +39,6 @@ impl PromptStore {
             bytes: 0,
             max_bytes,
             uses: 0,
-            bytes_per_token: 0,
         }
     }
 
@@ -48,11 +46,6 @@ impl PromptStore {
     #[cfg(test)]
     pub fn bytes(&self) -> usize {
         self.bytes
-    }
-
-    /// What one token's state takes; 0 before any was seen.
-    pub fn bytes_per_token(&self) -> usize {
-        self.bytes_per_token
     }
 
     /// Lowers or raises the bound, evicting as needed.
@@ -84,7 +77,6 @@ impl PromptStore {
     /// Keeps a prompt's state. What it continues is dropped: the longer one serves both.
     pub fn insert(&mut self, scope: &Arc<str>, tokens: &[u32], layers: Vec<LayerState>) {
         let bytes: usize = layers.iter().map(|(k, v)| size_of(k) + size_of(v)).sum();
-        self.bytes_per_token = bytes / tokens.len().max(1);
         if bytes > self.max_bytes {
             return;
         }
@@ -131,6 +123,13 @@ impl PromptStore {
 /// How many tokens two sequences begin with in common.
 pub fn shared_length(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// What one token's state takes; 0 without any.
+pub fn bytes_per_token(layers: &[LayerState]) -> usize {
+    let tokens = layers.first().and_then(|(k, _)| k.dim(2).ok()).unwrap_or(0);
+    let bytes: usize = layers.iter().map(|(k, v)| size_of(k) + size_of(v)).sum();
+    bytes.checked_div(tokens).unwrap_or(0)
 }
 
 fn size_of(tensor: &Tensor) -> usize {
