@@ -12,7 +12,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 # Never two builds at once: one takes all of a small machine.
 .NOTPARALLEL:
-.PHONY: help run build test lint-fast lint-model test-fast test-model test-sdk bench openapi sqlx-prepare
+.PHONY: help run build test lint-fast lint-model test-fast test-model test-sdk test-processor bench openapi sqlx-prepare compat-time
 
 help: ## Show this
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -21,26 +21,26 @@ help: ## Show this
 run: build ## Build and serve (more arguments: make run ARGS="--listen 0.0.0.0:8080")
 	exec "$(PROGRAM)" serve $(ARGS)
 
-build: ## Build the program
+build: compat-time ## Build the program
 	cargo build --release --locked
 
 # The engine is compiled in release alone, where its tests and the SDKs' run: compiled twice, it
 # takes most of an hour on a small machine.
-test: lint-fast test-fast lint-model test-model test-sdk ## Everything that CI runs
+test: lint-fast test-fast lint-model test-model test-processor test-sdk ## Everything that CI runs
 	@awk "$$COUNTS" "$(LOGS)/fast.log" "$(LOGS)/model.log" "$(LOGS)/sdk.log"
 
 lint-fast: ## Formatting, and clippy without the engine
 	cargo fmt --check
 	cargo clippy --locked --no-default-features --all-targets -- -D warnings
 
-lint-model: ## Clippy with the engine
+lint-model: compat-time ## Clippy with the engine
 	cargo clippy --locked --release --all-targets -- -D warnings
 
 test-fast: ## Unit tests and the whole HTTP stack on a scripted engine
 	@mkdir -p "$(LOGS)"
 	cargo test --locked --no-default-features 2>&1 | tee "$(LOGS)/fast.log"
 
-test-model: ## The same with the engine, and the engine with real weights
+test-model: compat-time ## The same with the engine, and the engine with real weights
 	@mkdir -p "$(LOGS)"
 	cargo test --locked --release 2>&1 | tee "$(LOGS)/model.log"
 
@@ -51,8 +51,20 @@ test-sdk: ## The official SDKs against the program and the real model
 	cargo test --locked --release --no-run
 	sdk-tests/run "$(PROGRAM)" $(ARGS) 2>&1 | tee "$(LOGS)/sdk.log"
 
+# A build for x86-64-v3 must say so on an older processor, not die of an unknown instruction.
+test-processor: ## The refusal of an old processor, in an emulator (x86-64; package qemu-user)
+ifeq ($(shell uname -m),x86_64)
+	said=$$(! qemu-x86_64 -cpu Nehalem "$(PROGRAM)" --version 2>&1) && grep -q 'needs an x86-64-v3 processor' <<<"$$said"
+	qemu-x86_64 -cpu Haswell "$(PROGRAM)" --version 2>/dev/null | grep '^microllm '
+endif
+
 bench: build ## Load time, time to first token, tokens/s and memory on this machine
 	python3 benches/bench.py "$(PROGRAM)"
+
+# In a fresh clone every file is new, and cargo would compile the engine again for the sake of
+# three re-exports. Their real age is that of their last commit.
+compat-time:
+	@! git diff --quiet HEAD -- compat || git ls-files -z compat | xargs -0 touch -d "$$(git log -1 --format=%cI -- compat)"
 
 openapi: ## Write openapi/openapi.json anew
 	cargo run --locked --no-default-features -- openapi > openapi/openapi.json.new

@@ -4,7 +4,7 @@
 //! validate → model → [`Engine::prepare`](crate::engine::Engine::prepare) → queue → generate →
 //! usage row → answer
 //!
-//! Whatever enters [`chat`] leaves exactly one usage row, and the row is durable before the last
+//! Whatever enters [`chat`] or [`refuse`] leaves exactly one usage row, and the row is durable before the last
 //! of the answer is handed out.
 
 mod invalid;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::auth::Principal;
 use crate::engine::EngineError;
+use crate::http::error::ApiError;
 use crate::openai::chat::ChatRequest;
 use crate::records::RecordError;
 use ledger::Ledger;
@@ -55,6 +56,9 @@ pub enum Failure {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The body could not be read.
+    #[error("{0}")]
+    Unread(ApiError),
     /// The server stops and has waited long enough.
     #[error("The server is shutting down.")]
     Stopping,
@@ -68,7 +72,8 @@ pub enum Failure {
 pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run, Failure> {
     let cut = caller.cut.clone();
     let tenant = caller.principal.project_id.clone();
-    let mut ledger = Ledger::open(app.usage.clone(), caller, &request);
+    let stream = request.stream.unwrap_or(false);
+    let mut ledger = Ledger::open(app.usage.clone(), caller, &request.model, stream);
     let ready = async {
         let mut asked = validate::check(request, &tenant)?;
         let longest = app.config.engine.default_max_tokens;
@@ -87,6 +92,12 @@ pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run
         Ok((model, prepared, n)) => Ok(Run::new(model, prepared, n, ledger, cut)),
         Err(failure) => Err(ledger.failed(failure).await),
     }
+}
+
+/// Records a request whose body could not be read. Returns what to tell the client.
+pub async fn refuse(app: &App, caller: Caller, unread: ApiError) -> Failure {
+    let mut ledger = Ledger::open(app.usage.clone(), caller, "", false);
+    ledger.failed(Failure::Unread(unread)).await
 }
 
 /// Waits for the engine, but not for ever, and not beyond the end of the server.

@@ -42,8 +42,8 @@ class Answer:
 
     @property
     def has_a_row(self) -> bool:
-        """Every request that was understood. Some that are answered with 400 were not."""
-        return self.is_chat and self.status not in (400, 401, 403, 413)
+        """Whatever somebody with a key asks for."""
+        return self.is_chat and self.status not in (401, 403)
 
     def check(self) -> None:
         """Holds the answer against the SDK's own types, without any coercion and without

@@ -12,7 +12,7 @@ use super::Cut;
 use super::auth::ApiKey;
 use super::envelope::Trace;
 use super::error::ApiError;
-use super::payload::Json;
+use super::payload::{Json, MaybeJson};
 use super::spec::Tag;
 use super::sse::{self, KeepAlive, Labels};
 use crate::app::App;
@@ -54,13 +54,8 @@ impl ChatApi {
         trace: Data<&Arc<Trace>>,
         cut: Data<&Cut>,
         keep_alive: Data<&KeepAlive>,
-        request: Json<ChatRequest>,
+        request: MaybeJson<ChatRequest>,
     ) -> Result<ChatResponse, ApiError> {
-        let request = request.0;
-        let stream = request.stream.unwrap_or(false);
-        let options = request.stream_options.as_ref();
-        let include_usage = options.and_then(|o| o.include_usage).unwrap_or(false);
-        let logprobs = request.logprobs.unwrap_or(false);
         let caller = Caller {
             principal: key.0,
             request_id: trace.request_id.clone(),
@@ -68,6 +63,14 @@ impl ChatApi {
             arrived_ms: trace.arrived_ms,
             cut: cut.0.0.clone(),
         };
+        let request = match request.0 {
+            Ok(request) => request,
+            Err(unread) => return Err(pipeline::refuse(&app, caller, unread).await.into()),
+        };
+        let stream = request.stream.unwrap_or(false);
+        let options = request.stream_options.as_ref();
+        let include_usage = options.and_then(|o| o.include_usage).unwrap_or(false);
+        let logprobs = request.logprobs.unwrap_or(false);
         let run = pipeline::chat(&app, caller, request).await?;
         let labels = Labels {
             id: app.clock.id("chatcmpl-"),

@@ -7,9 +7,13 @@ use poem::http::StatusCode;
 use poem::web::Data;
 use poem::{Body, FromRequest, IntoResponse, Request, RequestBody, Response, Result};
 use poem_openapi::payload::{ParsePayload, Payload};
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::registry::{
+    MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchemaRef, Registry,
+};
 use poem_openapi::types::Type;
-use poem_openapi::{ApiResponse, impl_apirequest_for_payload};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, impl_apirequest_for_payload,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -54,6 +58,37 @@ impl<T: Type + DeserializeOwned> ParsePayload for Json<T> {
 }
 
 impl_apirequest_for_payload!(Json<T>, T: Type + DeserializeOwned);
+
+/// A JSON body, or why it cannot be read: for operations that have something to do in both cases.
+#[derive(Debug, Clone)]
+pub struct MaybeJson<T>(pub Result<T, ApiError>);
+
+impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for MaybeJson<T> {
+    const TYPES: &'static [ApiExtractorType] = <Json<T> as ApiExtractor<'a>>::TYPES;
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        <Json<T> as ApiExtractor<'a>>::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        <Json<T> as ApiExtractor<'a>>::request_meta()
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        options: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let read = <Json<T> as ApiExtractor<'a>>::from_request(request, body, options).await;
+        Ok(Self(match read {
+            Ok(json) => Ok(json.0),
+            Err(error) => Err(ApiError::of(&error)),
+        }))
+    }
+}
 
 impl<T: Serialize + Send> IntoResponse for Json<T> {
     fn into_response(self) -> Response {

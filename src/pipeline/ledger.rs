@@ -2,7 +2,6 @@
 
 use crate::engine::{EngineError, TokenUsage};
 use crate::http::error::ApiError;
-use crate::openai::chat::ChatRequest;
 use crate::openai::completion::{Finish, Usage};
 use crate::records::{Outcome, RecordError, UsageRecorder, UsageRow};
 
@@ -24,15 +23,15 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn open(recorder: UsageRecorder, caller: Caller, request: &ChatRequest) -> Self {
+    pub(super) fn open(recorder: UsageRecorder, caller: Caller, model: &str, stream: bool) -> Self {
         let row = UsageRow {
             request_id: caller.request_id,
             created_at_ms: caller.arrived_ms,
             api_key_id: caller.principal.key_id,
             project_id: caller.principal.project_id,
-            model: request.model.chars().take(LONGEST_MODEL_NAME).collect(),
+            model: model.chars().take(LONGEST_MODEL_NAME).collect(),
             endpoint: "chat.completions".to_owned(),
-            stream: request.stream.unwrap_or(false),
+            stream,
             status: CLIENT_LEFT,
             outcome: Outcome::Cancelled,
             finish_reason: None,

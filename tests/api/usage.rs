@@ -1,4 +1,4 @@
-//! Every request that was understood leaves one row, and the row is there before the answer is.
+//! Every request of somebody we know leaves one row, and the row is there before the answer is.
 
 use serde_json::json;
 
@@ -67,6 +67,40 @@ async fn refusals_are_recorded_with_their_code() {
             .all(|row| row.outcome == Outcome::Failed && row.output_tokens == 0)
     );
     assert_eq!(rows[1].model.len(), 128);
+}
+
+#[tokio::test]
+async fn bodies_that_cannot_be_read_are_recorded_too() {
+    let server = Server::start().await;
+    let mut ids = Vec::new();
+    for (body, kind, status) in [
+        ("{\"model\": 1}", "application/json", 400),
+        ("{nonsense", "application/json", 400),
+        ("hello", "text/plain", 415),
+    ] {
+        let request = server.client.post(server.url("/v1/chat/completions"));
+        let request = request.bearer_auth(&server.key).body(body);
+        let request = request.header("content-type", kind);
+        let response = request.send().await.expect("a response");
+        assert_eq!(response.status(), status, "{body}");
+        ids.push(
+            response.headers()["x-request-id"]
+                .to_str()
+                .expect("text")
+                .to_owned(),
+        );
+    }
+    let rows = server.rows().await;
+    assert_eq!(
+        rows.iter()
+            .map(|r| r.request_id.clone())
+            .collect::<Vec<_>>(),
+        ids
+    );
+    assert_eq!(
+        rows.iter().map(|r| r.status).collect::<Vec<_>>(),
+        [400, 400, 415]
+    );
 }
 
 #[tokio::test]
