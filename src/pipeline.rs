@@ -29,8 +29,9 @@ use ledger::Ledger;
 pub use invalid::Invalid;
 pub use run::{Run, Step};
 
-/// An engine that has said nothing for this long, prefilling included, will not say any more.
-const LONGEST_SILENCE: Duration = Duration::from_secs(300);
+/// An engine that has said nothing for this long will not say any more. Long prompts take minutes
+/// on a slow machine; an engine that hangs notices that itself.
+const LONGEST_SILENCE: Duration = Duration::from_secs(3600);
 
 /// Who asks, and since when.
 #[derive(Debug, Clone)]

@@ -63,10 +63,10 @@ impl ModelsArgs {
 #[derive(Debug, Clone, Args)]
 struct Common {
     /// Settings that differ from the defaults (TOML)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Where the database, the secrets and the models are
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     data_dir: Option<PathBuf>,
 }
 

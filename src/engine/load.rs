@@ -33,6 +33,8 @@ pub async fn served_models(
     library: &Library,
 ) -> Result<Vec<ServedModel>, StartError> {
     let model = library.ensure(&config.model, &Progress::stderr()).await?;
+    // A damaged file would load, and answer nonsense.
+    library.verify(&model.id).await?;
     let options = Options {
         reuse_bytes: usize::try_from(config.prefix_cache_mib.saturating_mul(1 << 20))
             .unwrap_or(usize::MAX),

@@ -16,6 +16,7 @@ pub mod mistral;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admission::Place;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
@@ -33,7 +34,13 @@ pub trait Engine: Send + Sync {
     async fn prepare(&self, request: GenerateRequest) -> Result<Prepared, EngineError>;
 
     /// Starts generating. Dropping the returned [`Generation`] stops the model within one token.
-    async fn generate(&self, prepared: Prepared) -> Result<Generation, EngineError>;
+    /// The engine holds on to the place until the model is free: who leaves while a long prompt
+    /// is being computed may be gone before the model is.
+    async fn generate(
+        &self,
+        prepared: Prepared,
+        place: Arc<Place>,
+    ) -> Result<Generation, EngineError>;
 
     /// Whether a request could be answered now.
     fn is_ready(&self) -> bool;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,11 @@ impl Library {
     /// # Errors
     /// The directory cannot be created.
     pub fn with_cache(models_dir: &Path, cache: &Path) -> Result<Self, ModelError> {
-        fs::create_dir_all(models_dir).map_err(ModelError::io(models_dir))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(models_dir)
+            .map_err(ModelError::io(models_dir))?;
         Ok(Self {
             dir: models_dir.to_path_buf(),
             cache: cache.to_path_buf(),

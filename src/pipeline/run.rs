@@ -1,5 +1,6 @@
 //! A request that is being answered.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::Stream;
@@ -46,7 +47,7 @@ pub struct Run {
     index: u32,
     /// Before `place`, so that the model is stopped before the next request is let in.
     generation: Option<Generation>,
-    place: Option<Place>,
+    place: Option<Arc<Place>>,
     /// Received, not yet handed out.
     pending: Option<Event>,
     /// Pieces of text of this choice so far.
@@ -165,15 +166,19 @@ impl Run {
                 retry_after: LONGEST_WAIT / 10,
             };
             let place = self.model.admission.enter();
-            self.place = Some(bounded(&self.cut, LONGEST_WAIT, late, place).await?);
+            let place = bounded(&self.cut, LONGEST_WAIT, late, place).await;
             self.ledger.queued(since);
+            self.place = Some(Arc::new(place?));
         }
+        let Some(place) = self.place.clone() else {
+            return Err(EngineError::Failed("there is no place".to_owned()).into());
+        };
         let mut prepared = self.prepared.clone();
         if let Some(seed) = &mut prepared.sampling.seed {
             // Each choice its own, and the first the one that was asked for.
             *seed = seed.wrapping_add(u64::from(self.index));
         }
-        let started = self.model.engine.generate(prepared);
+        let started = self.model.engine.generate(prepared, place);
         self.generation = Some(bounded(&self.cut, LONGEST_SILENCE, silent(), started).await?);
         Ok(())
     }

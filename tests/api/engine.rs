@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use microllm::engine::admission::Place;
 use microllm::engine::{
     Engine, EngineError, Event, FinishReason, GenerateRequest, Generation, ModelInfo, Prepared,
     TokenLogprob, TokenText, TokenUsage,
@@ -114,7 +115,11 @@ impl Engine for Scripted {
         })
     }
 
-    async fn generate(&self, prepared: Prepared) -> Result<Generation, EngineError> {
+    async fn generate(
+        &self,
+        prepared: Prepared,
+        place: Arc<Place>,
+    ) -> Result<Generation, EngineError> {
         self.asked.lock().expect("no panic").push(prepared.clone());
         match self.script {
             Script::FailStart => return Err(EngineError::Failed(INTERNALS.to_owned())),
@@ -136,6 +141,7 @@ impl Engine for Scripted {
             if gone {
                 cancelled.fetch_add(1, Ordering::SeqCst);
             }
+            drop(place);
         });
         Ok(Generation { events })
     }

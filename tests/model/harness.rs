@@ -2,8 +2,9 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use microllm::engine::admission::{Admission, Place};
 use microllm::engine::mistral::{MistralEngine, Options};
 use microllm::engine::{
     Engine, EngineError, Event, FinishReason, GenerateRequest, Message, Role, Sampling,
@@ -76,6 +77,12 @@ pub fn endless() -> Sampling {
     }
 }
 
+/// Room enough for all tests: the engine itself takes one after the other.
+pub async fn place() -> Arc<Place> {
+    static ADMISSION: LazyLock<Admission> = LazyLock::new(|| Admission::new(64, 64));
+    Arc::new(ADMISSION.enter().await.expect("a place"))
+}
+
 pub fn request(messages: Vec<Message>, sampling: Sampling) -> GenerateRequest {
     GenerateRequest {
         messages,
@@ -99,7 +106,7 @@ pub async fn ask(
     sampling: Sampling,
 ) -> Result<Answer, EngineError> {
     let prepared = engine.prepare(request(messages, sampling)).await?;
-    let mut generation = engine.generate(prepared).await?;
+    let mut generation = engine.generate(prepared, place().await).await?;
     let (mut pieces, mut all) = (Vec::new(), Vec::new());
     while let Some(event) = generation.events.recv().await {
         match event? {

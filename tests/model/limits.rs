@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use microllm::engine::{Engine, EngineError};
 
-use crate::harness::{ENGINE, ask, endless, greedy, request, run, user};
+use crate::harness::{ENGINE, ask, endless, greedy, place, request, run, user};
 
 #[test]
 fn a_prompt_beyond_the_context_is_refused_with_its_length() {
@@ -54,7 +54,10 @@ fn leaving_stops_the_model_and_the_next_request_is_served() {
             .await
             .expect("prepared");
         let started = Instant::now();
-        let mut generation = ENGINE.generate(prepared).await.expect("started");
+        let mut generation = ENGINE
+            .generate(prepared, place().await)
+            .await
+            .expect("started");
         for _ in 0..5 {
             generation
                 .events

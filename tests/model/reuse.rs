@@ -148,7 +148,10 @@ fn tenants_never_share() {
         for (scope, expected) in [("one", false), ("two", false), ("one", true)] {
             request.scope = scope.into();
             let prepared = engine.prepare(request.clone()).await.expect("prepared");
-            let mut generation = engine.generate(prepared).await.expect("started");
+            let mut generation = engine
+                .generate(prepared, crate::harness::place().await)
+                .await
+                .expect("started");
             let mut cached = 0;
             while let Some(event) = generation.events.recv().await {
                 if let microllm::engine::Event::Done { usage, .. } = event.expect("no error") {

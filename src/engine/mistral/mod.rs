@@ -24,8 +24,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 
+use super::admission::Place;
 use super::{Engine, EngineError, GenerateRequest, Generation, ModelInfo, Prepared};
 use crate::models::InstalledModel;
 use reuse::STATE_STEP;
@@ -35,6 +36,9 @@ pub use weights::LoadError;
 
 /// Nobody has asked for this long: time for work that makes the next request faster.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// Prompts rendered and tokenized at the same time.
+const PROMPTS_AT_ONCE: usize = 2;
 
 /// How the engine uses the machine.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +54,7 @@ pub struct Options {
 pub struct MistralEngine {
     info: ModelInfo,
     encoder: Arc<ChatEncoder>,
+    encoding: Arc<Semaphore>,
     runner: Arc<Mutex<Runner>>,
     ready: Arc<AtomicBool>,
     waiting: Arc<AtomicUsize>,
@@ -92,6 +97,7 @@ impl MistralEngine {
         Ok(Self {
             info,
             encoder,
+            encoding: Arc::new(Semaphore::new(PROMPTS_AT_ONCE)),
             runner: Arc::new(Mutex::new(runner)),
             ready: Arc::new(AtomicBool::new(true)),
             waiting: Arc::new(AtomicUsize::new(0)),
@@ -105,16 +111,12 @@ impl MistralEngine {
 }
 
 fn describe(model: &InstalledModel, options: Options) -> ModelInfo {
-    let limit = match options.max_context {
-        0 => model.context_length,
-        limit => limit.min(model.context_length),
-    };
     // mistralrs grows a sequence's state in steps, and fails when one would pass the context.
     let step = STATE_STEP as u32;
-    let context_length = if limit < model.context_length {
-        limit
-    } else {
-        limit / step * step
+    let usable = (model.context_length / step).max(1) * step;
+    let context_length = match options.max_context {
+        0 => usable,
+        limit => limit.min(usable),
     };
     let mut digest = Sha256::new();
     for part in [
@@ -141,9 +143,26 @@ impl Engine for MistralEngine {
     }
 
     async fn prepare(&self, request: GenerateRequest) -> Result<Prepared, EngineError> {
-        let encoder = self.encoder.clone();
+        let limit = self.info.context_length;
         let messages = request.messages;
-        let prompt = tokio::task::spawn_blocking(move || encoder.encode_chat(&messages))
+        // No token is longer than the longest: a prompt far beyond the context is known at sight.
+        let bytes: usize = messages.iter().map(|m| m.content.len()).sum();
+        let at_least = u32::try_from(bytes / self.encoder.longest_token()).unwrap_or(u32::MAX);
+        if at_least >= limit {
+            return Err(EngineError::ContextLength {
+                limit,
+                prompt: at_least,
+            });
+        }
+        // Tokenizing takes some fifty times the text's memory; few at once bound that.
+        let turn = self.encoding.clone().acquire_owned().await;
+        let turn = turn.map_err(|error| EngineError::Failed(error.to_string()))?;
+        let encoder = self.encoder.clone();
+        let encode = move || {
+            let _turn = turn;
+            encoder.encode_chat(&messages)
+        };
+        let prompt = tokio::task::spawn_blocking(encode)
             .await
             .map_err(|error| EngineError::Failed(error.to_string()))?
             .map_err(encode_error)?;
@@ -155,7 +174,6 @@ impl Engine for MistralEngine {
                 message: format!("Token id {id} is not in the model's vocabulary of {vocabulary}."),
             });
         }
-        let limit = self.info.context_length;
         let length = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
         if length >= limit {
             return Err(EngineError::ContextLength {
@@ -172,7 +190,11 @@ impl Engine for MistralEngine {
         })
     }
 
-    async fn generate(&self, prepared: Prepared) -> Result<Generation, EngineError> {
+    async fn generate(
+        &self,
+        prepared: Prepared,
+        place: Arc<Place>,
+    ) -> Result<Generation, EngineError> {
         // Room for every event, so that a slow client never holds the model up: one a token, the
         // text held back to the end, and the end.
         let (sender, events) = mpsc::channel(prepared.max_tokens as usize + 4);
@@ -185,7 +207,7 @@ impl Engine for MistralEngine {
             waiting.fetch_sub(1, Ordering::AcqRel);
             let fit = runner.answer(&prepared, &sender).await;
             ready.store(fit, Ordering::Release);
-            drop((sender, runner));
+            drop((sender, runner, place));
             if fit {
                 tokio::time::sleep(IDLE).await;
                 if waiting.load(Ordering::Acquire) == 0

@@ -15,7 +15,7 @@ use crate::engine::{EngineError, Event, Prepared};
 use crate::models::InstalledModel;
 
 /// A step that takes longer than this is taken for a hang.
-const STALL: Duration = Duration::from_secs(600);
+const STALL: Duration = Duration::from_secs(1800);
 /// How often to look for one.
 const STALL_CHECK: Duration = Duration::from_secs(10);
 /// When a client is told to come back while the model cannot be loaded.

@@ -186,6 +186,12 @@ impl ChatEncoder {
         (self.tokens.get(id as usize)).is_some_and(|token| token.control)
     }
 
+    /// Bytes of the longest token; at least 1.
+    pub fn longest_token(&self) -> usize {
+        let lengths = self.tokens.iter().map(|token| token.bytes.len());
+        lengths.max().unwrap_or(1).max(1)
+    }
+
     /// Ids are below this.
     pub fn vocab_size(&self) -> usize {
         self.tokens.len()
