@@ -9,8 +9,8 @@ use crate::config::EngineConfig;
 use crate::models::error::ModelError;
 use crate::models::{InstalledModel, Library, Progress};
 
-/// Answers generated at the same time. Measured (`docs/performance.md`): more of them share the
-/// same cores, give no more tokens a second together, and each waits longer for its first.
+/// Answers generated at the same time: see `docs/performance.md` for what more of them would bring
+/// and cost.
 const ANSWERS_AT_ONCE: usize = 1;
 
 /// No model can be served.

@@ -125,9 +125,10 @@ impl Reuse {
             return;
         }
         let capacity = self.slots.iter().map(Slot::capacity).max().unwrap_or(0);
-        let piece = (step.reused + PIECE).min(last);
+        // No further than what a slot can hand to the next step.
+        let piece = (step.reused + PIECE).min(last).min(capacity);
         let long = length - step.reused > PIECE;
-        if long && piece <= capacity {
+        if long && piece > step.reused + MAX_SHORTENING {
             step.end = piece;
             return;
         }
@@ -319,6 +320,19 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_long_prompt_goes_in_pieces_through_filler_too() {
+        let mut reuse = Reuse::new(1 << 20);
+        idle(&mut reuse, 1);
+        let steps = run(&mut reuse, tokens(5, 4000));
+        assert!(steps.len() >= 4, "{steps:?}");
+        assert!(steps[0].1 <= PIECE, "{steps:?}");
+        assert!(
+            steps.iter().all(|(reused, end)| end - reused <= 2048),
+            "{steps:?}"
+        );
     }
 
     #[test]
