@@ -46,6 +46,7 @@ pub struct ChatEncoder {
     plain: Tokenizer,
     control: Control,
     tokens: Vec<Token>,
+    longest_token: usize,
     /// Wanted in front of every prompt.
     bos: Option<u32>,
 }
@@ -108,9 +109,12 @@ impl ChatEncoder {
 
         let config: TokenizerConfig = read_json(&model.dir.join("tokenizer_config.json"))?;
         let template = read_text(&model.dir.join("chat_template.jinja"))?;
+        let tokens = tokens(&plain, &added);
+        let longest = tokens.iter().map(|token| token.bytes.len()).max();
         Ok(Self {
             template: ChatTemplate::new(template, config.bos_token, config.eos_token)?,
-            tokens: tokens(&plain, &added),
+            tokens,
+            longest_token: longest.unwrap_or(1).max(1),
             plain,
             control: Control::new(added.into_iter().filter(|token| token.special))?,
             bos: model.bos_token_id,
@@ -188,8 +192,7 @@ impl ChatEncoder {
 
     /// Bytes of the longest token; at least 1.
     pub fn longest_token(&self) -> usize {
-        let lengths = self.tokens.iter().map(|token| token.bytes.len());
-        lengths.max().unwrap_or(1).max(1)
+        self.longest_token
     }
 
     /// Ids are below this.
