@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use microllm::app::Data;
-use microllm::auth::{Keys, set_up};
+use microllm::auth::{Keys, Passwords, set_up};
 use microllm::clock::Clock;
+use microllm::config::Config;
 use microllm::records::{Outcome, UsageRecorder, UsageRow};
 use microllm::store::DataDir;
 
@@ -25,13 +26,20 @@ fn main() {
 async fn run(dir: &std::path::Path) {
     let data = Data::open(&DataDir::prepare(dir).unwrap()).await.unwrap();
     let clock = Clock::system();
-    let first = set_up(&data.store, &data.secrets, &clock, "admin@localhost")
-        .await
-        .unwrap();
+    let passwords = Passwords::new(&Config::default().auth);
+    let first = set_up(
+        &data.store,
+        &data.secrets,
+        &clock,
+        &passwords,
+        "admin@localhost",
+    );
+    let first = first.await.unwrap();
     let keys = Keys::new(data.store.clone(), data.secrets.clone(), clock.clone());
     let key = first.api_key.key.expose().to_owned();
 
-    let wrong = format!("{}0", &key[..key.len() - 1]);
+    let last = if key.ends_with('0') { '1' } else { '0' };
+    let wrong = format!("{}{last}", &key[..key.len() - 1]);
     for lanes in [1, 16] {
         let verify = {
             let (keys, key) = (keys.clone(), key.clone());
@@ -100,6 +108,7 @@ fn row(id: String) -> UsageRow {
         created_at_ms: 1_700_000_000_000,
         api_key_id: "key_0190aaaaaaaaaaaaaaaaaaaaaaaaaaaa".into(),
         project_id: "proj_0190aaaaaaaaaaaaaaaaaaaaaaaaaaaa".into(),
+        user_id: None,
         model: "smollm2-135m-instruct".into(),
         endpoint: "chat.completions".into(),
         stream: true,
@@ -113,5 +122,8 @@ fn row(id: String) -> UsageRow {
         queue_ms: 1,
         first_token_ms: Some(80),
         duration_ms: 4000,
+        cost_nanousd: 0,
+        guardrails: None,
+        cache: None,
     }
 }

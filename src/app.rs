@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::auth::{Keys, Secrets, SecretsError};
+use crate::auth::{Identity, Keys, Passwords, Principal, Purpose, Secrets, SecretsError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::registry::Registry;
+use crate::limits::Limits;
 use crate::records::UsageRecorder;
-use crate::store::{DataDir, DataDirError, Store, StoreError};
+use crate::store::{AuditKey, DataDir, DataDirError, Store, StoreError};
 
 /// The program's parts. Cheap to clone.
 #[derive(Clone)]
@@ -15,8 +16,11 @@ pub struct App {
     pub config: Arc<Config>,
     pub clock: Clock,
     pub store: Store,
+    pub secrets: Secrets,
     pub keys: Keys,
+    pub identity: Identity,
     pub usage: UsageRecorder,
+    pub limits: Limits,
     pub models: Registry,
 }
 
@@ -57,9 +61,10 @@ impl Data {
             Secrets::load_or_create(&dir.secrets())?
         } else {
             // Keys exist: a fresh pepper would only hide that theirs is lost.
-            Secrets::load(&dir.secrets())?
+            Secrets::load_and_complete(&dir.secrets())?
         };
         secrets.check_peppers(&dir.secrets(), &in_use)?;
+        let store = store.with_audit_key(AuditKey::new(secrets.key(Purpose::Audit)));
         Ok(Self { store, secrets })
     }
 
@@ -80,13 +85,29 @@ impl App {
     pub fn new(config: Config, clock: Clock, data: Data, models: Registry) -> Self {
         let Data { store, secrets } = data;
         Self {
-            config: Arc::new(config),
-            keys: Keys::new(store.clone(), secrets, clock.clone()),
+            keys: Keys::new(store.clone(), secrets.clone(), clock.clone()),
+            identity: Identity::new(
+                store.clone(),
+                secrets.clone(),
+                clock.clone(),
+                config.auth.clone(),
+                Passwords::new(&config.auth),
+            ),
+            secrets,
             usage: UsageRecorder::start(store.clone()),
+            limits: Limits::new(store.clone(), clock.clone(), config.limits.clone()),
+            config: Arc::new(config),
             clock,
             store,
             models,
         }
+    }
+
+    /// The names of the models that somebody may use; none while they are being loaded.
+    pub fn models_of(&self, principal: &Principal) -> Vec<String> {
+        let served = self.models.all().unwrap_or_default();
+        let names = served.iter().map(|model| model.engine.info().id.clone());
+        names.filter(|id| principal.models.allows(id)).collect()
     }
 
     /// Writes what is still to be recorded, then closes the database.

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod http;
+pub mod limits;
 pub mod models;
 pub mod openai;
 pub mod pipeline;

@@ -1,8 +1,8 @@
 //! The way of a request, on one screen. Who is asking is known already, how the answer is written
 //! is somebody else's business.
 //!
-//! validate → model → [`Engine::prepare`](crate::engine::Engine::prepare) → queue → generate →
-//! usage row → answer
+//! limits → validate → model → [`Engine::prepare`](crate::engine::Engine::prepare) → reserve →
+//! queue → generate → usage row → answer
 //!
 //! Whatever enters [`chat`] or [`refuse`] leaves exactly one usage row, and the row is durable before the last
 //! of the answer is handed out.
@@ -14,14 +14,18 @@ mod run;
 mod validate;
 
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::auth::Principal;
-use crate::engine::EngineError;
+use crate::config::Price;
+use crate::engine::registry::ServedModel;
+use crate::engine::{EngineError, Prepared};
 use crate::http::error::ApiError;
+use crate::limits::{LimitError, RateStatus};
 use crate::openai::chat::ChatRequest;
 use crate::records::RecordError;
 use ledger::Ledger;
@@ -44,6 +48,14 @@ pub struct Caller {
     pub arrived_ms: i64,
     /// Cancelled when the server cannot wait for the answer any longer.
     pub cut: CancellationToken,
+    /// Told how full the caller's limits are.
+    pub rates: Arc<Mutex<Option<RateStatus>>>,
+}
+
+impl Caller {
+    fn tell(&self, status: RateStatus) {
+        *self.rates.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+    }
 }
 
 /// Why there is no answer, or not all of it.
@@ -55,6 +67,8 @@ pub enum Failure {
     UnknownModel(String),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     #[error(transparent)]
     Record(#[from] RecordError),
     /// The body could not be read.
@@ -72,33 +86,84 @@ pub enum Failure {
 /// Anything that keeps the model from being asked. It is recorded by then.
 pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run, Failure> {
     let cut = caller.cut.clone();
-    let tenant = caller.principal.project_id.clone();
     let stream = request.stream.unwrap_or(false);
-    let mut ledger = Ledger::open(app.usage.clone(), caller, &request.model, stream);
+    let mut ledger = Ledger::open(app, &caller, &request.model, stream);
     let ready = async {
-        let mut asked = validate::check(request, &tenant)?;
+        let model = served(app, &caller.principal, &request.model);
+        // Before everything else: whoever sends nonsense is limited too.
+        let name = model
+            .as_ref()
+            .ok()
+            .map(|model| model.engine.info().id.as_str());
+        let permit = ledger.hold(app.limits.begin(&caller.principal, name).await?);
+        caller.tell(permit.status());
+        let mut asked = validate::check(request, &caller.principal.project_id)?;
+        let model = model?;
+        let asks_for_length = asked.generate.sampling.max_tokens.is_some();
         let longest = app.config.engine.default_max_tokens;
         if longest > 0 {
             asked.generate.sampling.max_tokens.get_or_insert(longest);
         }
-        let model = app.models.get(&asked.model)?;
-        let model = model.ok_or(Failure::UnknownModel(asked.model))?.clone();
         let late = EngineError::Failed("the prompt was not ready in time".to_owned());
         let prepared = model.engine.prepare(asked.generate);
-        let prepared = bounded(&cut, LONGEST_SILENCE, late, prepared).await?;
+        let mut prepared = bounded(&cut, LONGEST_SILENCE, late, prepared).await?;
+        if !asks_for_length {
+            fit(&mut prepared, asked.n, permit.most_tokens());
+        }
+        let (tokens, nanousd) = most(&prepared, asked.n, app.config.prices.get(&asked.model));
+        permit.reserve(tokens, nanousd).await?;
+        caller.tell(permit.status());
         Ok((model, prepared, asked.n))
     }
     .await;
     match ready {
-        Ok((model, prepared, n)) => Ok(Run::new(model, prepared, n, ledger, cut)),
+        Ok((model, prepared, n)) => Ok(Run::new(model, prepared, n, &caller, ledger)),
         Err(failure) => Err(ledger.failed(failure).await),
     }
 }
 
 /// Records a request whose body could not be read. Returns what to tell the client.
 pub async fn refuse(app: &App, caller: Caller, unread: ApiError) -> Failure {
-    let mut ledger = Ledger::open(app.usage.clone(), caller, "", false);
-    ledger.failed(Failure::Unread(unread)).await
+    let mut ledger = Ledger::open(app, &caller, "", false);
+    let failure = match app.limits.begin(&caller.principal, None).await {
+        Ok(permit) => {
+            ledger.hold(permit);
+            Failure::Unread(unread)
+        }
+        Err(limit) => limit.into(),
+    };
+    ledger.failed(failure).await
+}
+
+/// The model of this name, if the caller may use it: what they may not use does not exist for them.
+fn served(app: &App, principal: &Principal, name: &str) -> Result<ServedModel, Failure> {
+    let model = app
+        .models
+        .get(name)?
+        .filter(|_| principal.models.allows(name));
+    model
+        .cloned()
+        .ok_or_else(|| Failure::UnknownModel(name.to_owned()))
+}
+
+/// Whoever did not say how long the answer may be gets what their limits could ever allow.
+fn fit(prepared: &mut Prepared, choices: u32, most: Option<u64>) {
+    let Some(most) = most else {
+        return;
+    };
+    let prompt = u64::try_from(prepared.prompt.len()).unwrap_or(u64::MAX);
+    let each = most.saturating_sub(prompt) / u64::from(choices.max(1));
+    let each = u32::try_from(each).unwrap_or(u32::MAX);
+    prepared.max_tokens = prepared.max_tokens.min(each.max(1));
+}
+
+/// The most that a request may use, in tokens and in what they cost.
+fn most(prepared: &Prepared, choices: u32, price: Option<&Price>) -> (u64, u64) {
+    let prompt = u32::try_from(prepared.prompt.len()).unwrap_or(u32::MAX);
+    let answers = prepared.max_tokens.saturating_mul(choices);
+    let cost = price.map_or(0, |price| price.nanousd(prompt, 0, answers));
+    let tokens = u64::from(prompt) + u64::from(answers);
+    (tokens, u64::try_from(cost).unwrap_or(0))
 }
 
 /// Waits for the engine, but not for ever, and not beyond the end of the server.

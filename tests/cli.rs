@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use sqlx::{Connection, SqliteConnection};
 
 fn microllm(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_microllm"));
@@ -135,6 +136,199 @@ fn keys_are_made_listed_and_revoked_without_being_shown_again() {
 }
 
 #[test]
+fn the_audit_tells_what_was_done_and_that_it_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let first = init(dir);
+    stdout(&run(dir, &["keys", "create", "--name", "ci"]));
+    let head = stdout(&run(dir, &["audit", "verify"]));
+    let lines = stdout(&run(dir, &["audit", "export"]));
+    let rows: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let kinds: Vec<_> = rows
+        .iter()
+        .map(|row| row["type"].as_str().unwrap())
+        .collect();
+    let set_up = [
+        "project.created",
+        "user.added",
+        "api_key.created",
+        "api_key.created",
+    ];
+    assert_eq!(kinds[..4], set_up);
+    assert_eq!(kinds[4..], ["api_key.created", "audit.exported"]);
+    assert_eq!(rows[4]["actor_kind"], "command_line");
+    for secret in ["api_key", "admin_api_key", "admin_password"] {
+        assert!(!lines.contains(first[secret].as_str().unwrap()));
+    }
+    let again = run(dir, &["audit", "verify", "--head", head.trim()]);
+    stdout(&again);
+    let made_up = format!("3:{}", "0".repeat(64));
+    let refused = run(dir, &["audit", "verify", "--head", &made_up]);
+    assert_eq!(refused.status.code(), Some(1));
+}
+
+#[test]
+fn the_audit_is_exported_as_syslog() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    init(dir);
+    let lines = stdout(&run(dir, &["audit", "export", "--format", "syslog"]));
+    assert_eq!(lines.lines().count(), 5, "{lines}");
+    for line in lines.lines() {
+        assert!(line.starts_with("<110>1 20"), "{line}");
+        assert!(line.contains(" [audit@32473 seq=\""), "{line}");
+        assert!(line.ends_with("\"]"), "{line}");
+    }
+    assert!(lines.contains(" audit.exported ["), "{lines}");
+    let after = stdout(&run(
+        dir,
+        &["audit", "export", "--format", "syslog", "--after", "5"],
+    ));
+    assert_eq!(after.lines().count(), 1, "{after}");
+}
+
+#[test]
+fn usage_is_exported_by_time_and_project_and_it_is_audited() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    init(dir);
+    sql(
+        dir,
+        "INSERT INTO usage (request_id, created_at_ms, api_key_id, project_id, model, endpoint,
+             stream, status, outcome, input_tokens, output_tokens, cached_tokens, queue_ms,
+             duration_ms)
+         SELECT 'req_' || value, 1767225600000 + value * 3600000, 'key_1', 'proj_' || (value % 2),
+                'm', 'chat.completions', 0, 200, 'completed', 1, 1, 0, 0, 1
+         FROM json_each('[0,1,2,3,4,5]');
+         INSERT INTO projects (id, name, created_at) VALUES ('proj_1', 'One', 1)",
+    );
+    let export = |more: &[&str]| {
+        let args = [&["usage", "export"], more].concat();
+        let lines = stdout(&run(dir, &args));
+        let ids = lines.lines().map(|line| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            row["request_id"].as_str().unwrap().to_owned()
+        });
+        ids.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(export(&[]), "req_0 req_1 req_2 req_3 req_4 req_5");
+    assert_eq!(export(&["--since", "2026-01-01T04:00:00Z"]), "req_4 req_5");
+    assert_eq!(
+        export(&["--since", "1767229200", "--until", "1767236400"]),
+        "req_1 req_2"
+    );
+    assert_eq!(export(&["--until", "2026-01-01"]), "");
+    assert_eq!(
+        export(&["--project", "proj_1", "--since", "2026-01-01"]),
+        "req_1 req_3 req_5"
+    );
+    assert_eq!(
+        run(dir, &["usage", "export", "--since", "soon"])
+            .status
+            .code(),
+        Some(2)
+    );
+    let unknown = run(dir, &["usage", "export", "--project", "proj_2"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(unknown.stdout.is_empty(), "none and nothing differ");
+    let audit = stdout(&run(dir, &["audit", "export"]));
+    assert_eq!(audit.matches("\"usage.exported\"").count(), 5);
+}
+
+/// Runs a statement on the database, as nobody should.
+fn sql(dir: &Path, statement: &'static str) {
+    let url = format!("sqlite:{}", dir.join("microllm.db").display());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let run = sqlx::raw_sql(statement).execute(&mut connection);
+        run.await.unwrap();
+    });
+}
+
+#[test]
+fn a_person_is_exported_and_erased_and_the_audit_still_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    init(dir);
+    sql(
+        dir,
+        "INSERT INTO users (id, email, name, password_hash, role, created_at, totp_last_step)
+             VALUES ('user-2', 'Ada@example.org', 'Ada Lovelace', '$argon2id$x', 'reader', 1, 7);
+         INSERT INTO project_members SELECT id, 'user-2', 'member', 1 FROM projects;
+         INSERT INTO api_keys (id, kind, name, project_id, user_id, pepper_id, digest, last4,
+                               created_at)
+             SELECT 'key_ada', 'project', 'Adas laptop', project_id, 'user-2', pepper_id,
+                    zeroblob(32), 'abcd', 1
+             FROM api_keys WHERE kind = 'project';
+         INSERT INTO sessions (id, user_id, second_factor, ip, user_agent,
+                               created_at, refreshed_at, expires_at)
+             VALUES ('sess_1', 'user-2', 0, '192.0.2.7', 'Adas browser', 1, 1, 2);
+         INSERT INTO invites (id, email, role, digest, created_at, expires_at, accepted_at)
+             VALUES ('invite-1', 'ada@example.org', 'reader', zeroblob(32), 1, 2, 1);
+         INSERT INTO spend_alerts (id, threshold, recipients, created_at)
+             VALUES ('alert_1', 5, '[\"boss@example.org\",\"ADA@example.org\"]', 1);
+         INSERT INTO usage (request_id, created_at_ms, api_key_id, project_id, user_id, model,
+                            endpoint, stream, status, outcome, input_tokens, output_tokens,
+                            cached_tokens, queue_ms, duration_ms)
+             SELECT 'req_1', 1, 'key_ada', id, 'user-2', 'm', 'chat.completions', 0, 200,
+                    'completed', 3, 4, 0, 0, 1
+             FROM projects;
+         INSERT INTO usage_hours
+             SELECT 0, id, 'key_ada', 'user-2', 'm', 'chat.completions', 1, 3, 4, 0, 0
+             FROM projects;",
+    );
+    let text = stdout(&run(dir, &["users", "export", "ada@example.org"]));
+    let record: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(record["user"]["name"], "Ada Lovelace");
+    assert_eq!(record["projects"][0]["role"], "member");
+    assert_eq!(record["api_keys"][0]["name"], "Adas laptop");
+    assert_eq!(record["sessions"][0]["ip"], "192.0.2.7");
+    assert_eq!(record["invites"][0]["id"], "invite-1");
+    assert_eq!(record["spend_alerts"][0], "alert_1");
+    assert_eq!(record["usage_totals"]["output_tokens"], 4);
+    assert_eq!(record["usage"][0]["request_id"], "req_1");
+    assert_eq!(record["audit"][0]["type"], "user.exported");
+    assert!(
+        !text.contains("digest") && !text.contains("argon2"),
+        "{text}"
+    );
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join("ada.json");
+    let out = ["users", "export", "user-2", "--out", file.to_str().unwrap()];
+    stdout(&run(dir, &out));
+    assert_eq!(mode(&file), 0o600);
+    assert!(fs::read_to_string(&file).unwrap().contains("Ada Lovelace"));
+    assert!(
+        !run(dir, &out).status.success(),
+        "a file that is there stays"
+    );
+
+    assert_eq!(
+        run(dir, &["users", "erase", "user-2"]).status.code(),
+        Some(2)
+    );
+    stdout(&run(dir, &["users", "erase", "ada@example.org", "--yes"]));
+    stdout(&run(dir, &["audit", "verify"]));
+    for who in ["ada@example.org", "user-2"] {
+        assert_eq!(run(dir, &["users", "export", who]).status.code(), Some(1));
+    }
+    let last = run(dir, &["users", "erase", "admin@localhost", "--yes"]);
+    assert_eq!(last.status.code(), Some(1));
+    // Nothing of hers is in the database's tables.
+    sql(dir, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+    let database = fs::read(dir.join("microllm.db")).unwrap();
+    let database = String::from_utf8_lossy(&database).to_lowercase();
+    for gone in ["ada@example", "lovelace", "adas", "192.0.2.7", "argon2id$x"] {
+        assert!(!database.contains(gone), "{gone}");
+    }
+    assert!(database.contains("boss@example.org") && database.contains("req_1"));
+}
+
+#[test]
 fn commands_that_need_a_server_do_not_make_one() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("data");
@@ -193,4 +387,78 @@ fn serve_prepares_a_fresh_directory_hides_the_credentials_from_logs_and_stops_cl
         assert!(!said.contains(first[secret].as_str().unwrap()), "{said}");
     }
     assert!(said.contains("first-credentials.json"), "{said}");
+}
+
+#[test]
+fn people_are_let_in_and_kept_out_from_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    init(dir.path());
+    let run = |args: &[&str]| run(dir.path(), args);
+    let created = stdout(&run(&["admin", "create", "ada@example.org", "--json"]));
+    let created: Value = serde_json::from_str(&created).unwrap();
+    assert!(created["password"].as_str().unwrap().len() >= 15);
+    let again = run(&["admin", "create", "ADA@example.org"]);
+    assert!(!again.status.success() && again.stdout.is_empty());
+    assert!(
+        stderr(&again).contains("reset-password"),
+        "{}",
+        stderr(&again)
+    );
+    let reset = stdout(&run(&["admin", "reset-password", "ada@example.org"]));
+    assert_ne!(reset.trim(), created["password"].as_str().unwrap());
+    assert!(
+        run(&["admin", "disable", "ada@example.org"])
+            .status
+            .success()
+    );
+    // Somebody has to be left.
+    let last = run(&["admin", "disable", "admin@localhost"]);
+    assert!(!last.status.success());
+    assert!(
+        stderr(&last).contains("last active owner"),
+        "{}",
+        stderr(&last)
+    );
+    let list = stdout(&run(&["admin", "list", "--json"]));
+    let ada = list.lines().find(|line| line.contains("ada@example.org"));
+    let ada: Value = serde_json::from_str(ada.unwrap()).unwrap();
+    assert_eq!(
+        (&ada["role"], &ada["disabled"]),
+        (&"owner".into(), &true.into())
+    );
+    for args in [
+        ["admin", "disable", "nobody@example.org"],
+        ["admin", "reset-password", "nobody@example.org"],
+    ] {
+        assert!(!run(&args).status.success(), "{args:?}");
+    }
+    let audit = stdout(&run(&["audit", "export"]));
+    for secret in [reset.trim(), created["password"].as_str().unwrap()] {
+        assert!(!audit.contains(secret));
+    }
+    assert!(run(&["audit", "verify"]).status.success());
+}
+
+#[test]
+fn rotating_the_signing_key_leaves_the_other_secrets_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    init(dir.path());
+    let path = dir.path().join("secrets.toml");
+    let lines = |name: &str| -> Vec<String> {
+        let text = fs::read_to_string(&path).unwrap();
+        let table: toml::Table = text.parse().unwrap();
+        let list = |value: &toml::Value| value.as_array().map_or(1, Vec::len);
+        vec![table[name].to_string(), list(&table[name]).to_string()]
+    };
+    let (root, pepper) = (lines("root"), lines("pepper"));
+    assert!(run(dir.path(), &["secrets", "rotate"]).status.success());
+    assert_eq!(lines("signing")[1], "2");
+    assert!(
+        run(dir.path(), &["secrets", "rotate", "--at-once"])
+            .status
+            .success()
+    );
+    assert_eq!(lines("signing")[1], "1");
+    assert_eq!((root, pepper), (lines("root"), lines("pepper")));
+    assert_eq!(mode(&path), 0o600);
 }

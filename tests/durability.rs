@@ -133,6 +133,7 @@ fn row(id: &str) -> UsageRow {
         created_at_ms: 1_700_000_000_000,
         api_key_id: "key_1".into(),
         project_id: "proj_1".into(),
+        user_id: None,
         model: "smollm2-135m-instruct".into(),
         endpoint: "chat.completions".into(),
         stream: true,
@@ -146,5 +147,8 @@ fn row(id: &str) -> UsageRow {
         queue_ms: 1,
         first_token_ms: Some(80),
         duration_ms: 4000,
+        cost_nanousd: 0,
+        guardrails: None,
+        cache: None,
     }
 }

@@ -34,6 +34,8 @@ class Server:
         credentials = json.loads(self.command("init", "--json"))
         self.api_key = credentials["api_key"]
         self.admin_api_key = credentials["admin_api_key"]
+        self.admin_email = credentials["admin_email"]
+        self.admin_password = credentials["admin_password"]
 
     def command(self, *args: str) -> str:
         command = [self.binary, *args, "--data-dir", str(self.data_dir)]

@@ -143,6 +143,8 @@ class Occupied:
     """Holds the only place, until the block ends."""
 
     def __init__(self, client, long):
+        # Whoever held it before may not have been seen to leave yet.
+        client = client.with_options(max_retries=1000)
         self.create = lambda: client.chat.completions.create(
             model=MODEL,
             messages=[{"role": "user", "content": STORY}],

@@ -42,8 +42,9 @@ class Answer:
 
     @property
     def has_a_row(self) -> bool:
-        """Whatever somebody with a key asks for."""
-        return self.is_chat and self.status not in (401, 403)
+        """Whatever somebody asks for who is let in, into the project that they name."""
+        is_outside = self.status == 404 and b"project_not_found" in self.body
+        return self.is_chat and self.status not in (401, 403) and not is_outside
 
     def check(self) -> None:
         """Holds the answer against the SDK's own types, without any coercion and without
@@ -56,6 +57,8 @@ class Answer:
             assert self.status == 200
             self.check_events()
             return
+        if self.path.endswith("/export"):
+            return
         assert kind == "application/json"
         if not self.whole:
             return
@@ -67,8 +70,11 @@ class Answer:
             strict(ChatCompletion, self.body)
         elif self.path == "/v1/models":
             strict(ModelList, self.body)
-        else:
+        elif self.path.startswith("/v1/models/"):
             strict(Model, self.body)
+        else:
+            # The administration's answers have fields of our own; its client validates the rest.
+            assert isinstance(json.loads(self.body), dict)
 
     def check_events(self) -> None:
         events = self.body.decode(errors="strict" if self.whole else "ignore").split("\n\n")

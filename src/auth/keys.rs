@@ -3,9 +3,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use subtle::ConstantTimeEq;
 
-use super::{AdminPrincipal, AuthError, IssueError, Principal, Redacted, Secrets, token};
+use super::{
+    Administrator, AuthError, Authority, IssueError, ModelAccess, Principal, Redacted, Scopes,
+    Secrets, token,
+};
 use crate::clock::Clock;
-use crate::store::{KeyKind, KeyRow, LiveKey, Store};
+use crate::limits::LimitSet;
+use crate::records::{Actor, ActorKind};
+use crate::store::{KeyKind, KeyRing, KeyRow, LiveKey, Rotated, Store};
 
 /// `last_used_at` is kept to the minute: exact times would cost a write for every request.
 const TOUCH_SECONDS: i64 = 60;
@@ -27,10 +32,22 @@ pub struct Keys {
 /// Whom a key is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyOwner {
-    /// A project, by id: the key opens the models.
-    Project(String),
+    /// A project: the key opens the models.
+    Project {
+        id: String,
+        on_behalf_of: OnBehalfOf,
+    },
     /// A user, by id: the key opens the organization's routes, and no model.
     Admin(String),
+}
+
+/// Who holds a project's key, by id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnBehalfOf {
+    /// Nobody in particular.
+    Project,
+    User(String),
+    ServiceAccount(String),
 }
 
 /// A key to be issued.
@@ -41,6 +58,16 @@ pub struct NewKey {
     pub owner: KeyOwner,
     /// Unix seconds; never, when none.
     pub expires_at: Option<i64>,
+    pub rules: KeyRules,
+}
+
+/// What a key is confined to beyond its kind; by default nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyRules {
+    pub scopes: Option<Vec<String>>,
+    pub models: Option<Vec<String>>,
+    pub limits: LimitSet,
+    pub guardrail_policy: Option<String>,
 }
 
 /// A fresh key: the only time that it can be read.
@@ -64,7 +91,7 @@ impl Keys {
     /// `Bearer`.
     ///
     /// # Errors
-    /// [`AuthError::InvalidKey`] for anything but a live key, [`AuthError::WrongKind`] for a live
+    /// [`AuthError::InvalidKey`] for anything but a live key, [`AuthError::Forbidden`] for a live
     /// admin key, [`AuthError::Unavailable`] when the database cannot be read.
     pub async fn verify(&self, presented: &str) -> Result<Principal, AuthError> {
         let key = self.live(presented).await?;
@@ -72,8 +99,16 @@ impl Keys {
             (KeyKind::Project, Some(project_id)) => Ok(Principal {
                 key_id: key.id,
                 project_id,
+                user_id: key.user_id,
+                scopes: Scopes(key.scopes.map(Into::into)),
+                models: ModelAccess {
+                    key: key.models.map(Into::into),
+                    project: key.permissions,
+                },
+                limits: Arc::new(key.limits),
+                guardrail_policy: key.guardrail_policy,
             }),
-            (KeyKind::Admin, _) => Err(AuthError::WrongKind(
+            (KeyKind::Admin, _) => Err(AuthError::Forbidden(
                 "This is an admin API key. It manages the organization and cannot be used with \
                  models; use a project's API key.",
             )),
@@ -81,18 +116,29 @@ impl Keys {
         }
     }
 
-    /// Who presents this key to an organization route.
+    /// Who presents this key to an organization route. `from` is where the request comes from; its
+    /// actor is replaced by the key's.
     ///
     /// # Errors
     /// As [`Keys::verify`], with the kinds exchanged.
-    pub async fn verify_admin(&self, presented: &str) -> Result<AdminPrincipal, AuthError> {
+    pub async fn verify_admin(
+        &self,
+        presented: &str,
+        from: Actor,
+    ) -> Result<Administrator, AuthError> {
         let key = self.live(presented).await?;
         match (key.kind, key.user_id) {
-            (KeyKind::Admin, Some(user_id)) => Ok(AdminPrincipal {
-                key_id: key.id,
+            (KeyKind::Admin, Some(user_id)) => Ok(Administrator {
+                actor: Actor {
+                    kind: ActorKind::ApiKey,
+                    id: Some(key.id),
+                    user_id: Some(user_id.clone()),
+                    ..from
+                },
                 user_id,
+                authority: Authority::Key(Scopes(key.scopes.map(Into::into))),
             }),
-            (KeyKind::Project, _) => Err(AuthError::WrongKind(
+            (KeyKind::Project, _) => Err(AuthError::Forbidden(
                 "This is a project's API key. Managing the organization takes an admin API key.",
             )),
             (KeyKind::Admin, None) => Err(AuthError::InvalidKey),
@@ -103,10 +149,42 @@ impl Keys {
     ///
     /// # Errors
     /// When there are no random bytes, the owner is unknown, or the database cannot be written.
-    pub async fn issue(&self, new: NewKey) -> Result<IssuedKey, IssueError> {
+    pub async fn issue(&self, new: NewKey, by: &Actor) -> Result<IssuedKey, IssueError> {
         let issued = mint(&self.secrets, &self.clock, new)?;
-        self.store.insert_key(&issued.row).await?;
+        self.store.insert_key(&issued.row, by).await?;
         Ok(issued)
+    }
+
+    /// A key with its row, for whoever stores it together with something else.
+    ///
+    /// # Errors
+    /// When there are no random bytes.
+    pub fn prepare(&self, new: NewKey) -> Result<IssuedKey, IssueError> {
+        mint(&self.secrets, &self.clock, new)
+    }
+
+    /// Gives a project's key another value. The one before goes on working for `overlap` seconds;
+    /// one that it had replaced itself ends now. None when there is no such key.
+    ///
+    /// # Errors
+    /// When there are no random bytes, or the database cannot be written.
+    pub async fn rotate(
+        &self,
+        ring: KeyRing<'_>,
+        id: &str,
+        overlap: i64,
+        by: &Actor,
+    ) -> Result<Option<IssuedKey>, IssueError> {
+        let key = token::generate(KeyKind::Project)?;
+        let (pepper_id, digest) = self.secrets.digest(&key);
+        let rotated = Rotated {
+            pepper_id,
+            digest,
+            last4: last4(&key),
+            overlap_until: by.at().saturating_add(overlap),
+        };
+        let row = self.store.rotate_key(ring, id, &rotated, by).await?;
+        Ok(row.map(|row| IssuedKey { key, row }))
     }
 
     /// Ends a key: no request that is verified after this returns gets in. Returns whether there
@@ -114,22 +192,22 @@ impl Keys {
     ///
     /// # Errors
     /// When the database cannot be written; the key still works then.
-    pub async fn revoke(&self, id: &str) -> Result<bool, IssueError> {
-        Ok(self.store.revoke_key(id, self.clock.now_secs()).await?)
+    pub async fn revoke(&self, id: &str, by: &Actor) -> Result<bool, IssueError> {
+        Ok(self.store.revoke_key(id, by).await?)
     }
 
     async fn live(&self, presented: &str) -> Result<LiveKey, AuthError> {
         if !token::is_well_formed(presented) {
             return Err(AuthError::InvalidKey);
         }
+        let now = self.clock.now_secs();
         for digest in self.secrets.digests(presented) {
             let found = self
                 .store
-                .key_by_digest(&digest)
+                .key_by_digest(&digest, now)
                 .await
                 .map_err(|error| AuthError::Unavailable(error.to_string()))?;
             if let Some(key) = found {
-                let now = self.clock.now_secs();
                 let is_same: bool = key.digest.ct_eq(&digest).into();
                 if !is_same || !is_live(&key, now) {
                     return Err(AuthError::InvalidKey);
@@ -166,23 +244,38 @@ impl Keys {
 
 /// A key with its row, not yet stored.
 pub(super) fn mint(secrets: &Secrets, clock: &Clock, new: NewKey) -> Result<IssuedKey, IssueError> {
-    let (kind, project_id, user_id) = match new.owner {
-        KeyOwner::Project(id) => (KeyKind::Project, Some(id), None),
-        KeyOwner::Admin(id) => (KeyKind::Admin, None, Some(id)),
+    let (mut project_id, mut user_id, mut service_account_id) = (None, None, None);
+    let kind = match new.owner {
+        KeyOwner::Project { id, on_behalf_of } => {
+            project_id = Some(id);
+            match on_behalf_of {
+                OnBehalfOf::Project => {}
+                OnBehalfOf::User(id) => user_id = Some(id),
+                OnBehalfOf::ServiceAccount(id) => service_account_id = Some(id),
+            }
+            KeyKind::Project
+        }
+        KeyOwner::Admin(id) => {
+            user_id = Some(id);
+            KeyKind::Admin
+        }
     };
     let key = token::generate(kind)?;
     let (pepper_id, digest) = secrets.digest(&key);
-    let text = key.expose();
-    let last4 = text.get(text.len().saturating_sub(4)..).unwrap_or_default();
     let row = KeyRow {
         id: clock.id("key_"),
         kind,
         name: new.name,
         project_id,
         user_id,
+        service_account_id,
         pepper_id,
         digest,
-        last4: last4.to_owned(),
+        last4: last4(&key),
+        scopes: new.rules.scopes,
+        models: new.rules.models,
+        limits: new.rules.limits,
+        guardrail_policy: new.rules.guardrail_policy,
         created_at: clock.now_secs(),
         last_used_at: None,
         expires_at: new.expires_at,
@@ -191,10 +284,14 @@ pub(super) fn mint(secrets: &Secrets, clock: &Clock, new: NewKey) -> Result<Issu
     Ok(IssuedKey { key, row })
 }
 
+fn last4(key: &Redacted) -> String {
+    let text = key.expose();
+    let last4 = text.get(text.len().saturating_sub(4)..);
+    last4.unwrap_or_default().to_owned()
+}
+
 fn is_live(key: &LiveKey, now: i64) -> bool {
-    key.revoked_at.is_none()
-        && key.archived_at.is_none()
-        && key.expires_at.is_none_or(|expires| now < expires)
+    !key.is_ended && key.expires_at.is_none_or(|expires| now < expires)
 }
 
 #[cfg(test)]

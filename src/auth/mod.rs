@@ -1,38 +1,44 @@
-//! Who is asking: API keys become a [`Principal`] before a request's body is read.
+//! Who is asking: a credential becomes a [`Principal`] or an [`Administrator`] before a request's
+//! body is read.
 //!
+//! - `access`: who may do what
 //! - `token`: what a key looks like; rejects what cannot be one without asking the database
-//! - `secrets`: the peppers, in a file beside the database
+//! - `names`: what people, projects and keys may be called
+//! - `secrets`: peppers and the keys that access tokens are signed with, in a file beside the database
 //! - `keys`: issuing and verifying
-//! - `password`: people's passwords
+//! - `identity`: people, their sessions and accounts
+//! - `jwt`, `oidc`: access tokens, our own and those of an outside issuer
+//! - `password`, `second_factor`: what people prove themselves with
+//! - `throttle`: how often they may try
 //! - `setup`: the first administrator, project and keys
 
+mod access;
+mod identity;
+mod jwt;
 mod keys;
+pub mod names;
+mod oidc;
 mod password;
+mod second_factor;
 mod secrets;
 mod setup;
+mod throttle;
 mod token;
+pub mod tokens;
 
-pub use keys::{IssuedKey, KeyOwner, Keys, NewKey};
-pub use password::{PasswordError, Passwords};
-pub use secrets::{Redacted, Secrets, SecretsError};
+pub use access::{
+    Administrator, Authority, KeyScope, ModelAccess, ModelMode, ModelPermissions, OrgRole,
+    Permission, Principal, ProjectRole, Scopes,
+};
+pub use identity::{
+    Identity, IdentityError, NewAccount, NewSecondFactor, SignIn, SignedIn, Tokens,
+};
+pub use keys::{IssuedKey, KeyOwner, KeyRules, Keys, NewKey, OnBehalfOf};
+pub use password::{PasswordError, Passwords, WeakPassword};
+pub use secrets::{Purpose, Redacted, Secrets, SecretsError, SigningKey, rotate_signing};
 pub use setup::{FirstCredentials, SetupError, set_up};
 
 use crate::store::StoreError;
-
-/// The authenticated caller of an inference route: a project's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    pub key_id: String,
-    pub project_id: String,
-}
-
-/// The authenticated caller of an organization route: an admin key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdminPrincipal {
-    pub key_id: String,
-    /// The key's owner.
-    pub user_id: String,
-}
 
 /// Why a caller is not let in.
 #[derive(Debug, thiserror::Error)]
@@ -40,10 +46,28 @@ pub enum AuthError {
     /// Missing, malformed, unknown, revoked or expired: the caller is not told which.
     #[error("Incorrect API key provided.")]
     InvalidKey,
-    /// A live key, for other doors: who holds it may know.
+    /// An API key, or anything else, where only people come in.
+    #[error("This route takes an access token of somebody who has signed in, not an API key.")]
+    NotAToken,
+    /// Known, but not allowed to do this; who is known may know why.
     #[error("{0}")]
-    WrongKind(&'static str),
-    /// The key store cannot be read.
+    Forbidden(&'static str),
+    /// It was an access token until its time was over.
+    #[error("Your access token has expired: refresh it, or sign in again.")]
+    Expired,
+    /// Managing the server takes more than a password.
+    #[error("This takes a second factor: set one up, or sign in with it.")]
+    SecondFactor,
+    /// There is such a thing, but not for this caller.
+    #[error("There is no such object.")]
+    Hidden,
+    /// The project that a request names is not theirs, or none.
+    #[error(
+        "The project that the 'OpenAI-Project' header names does not exist or you do not have \
+         access to it."
+    )]
+    UnknownProject,
+    /// The database cannot be read.
     #[error("authentication is unavailable: {0}")]
     Unavailable(String),
 }

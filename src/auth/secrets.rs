@@ -1,19 +1,23 @@
 //! Secrets that must not lie in the database: a copy of it alone opens nothing.
+//!
+//! - `file`: how they are kept
+//! - `signing`: the keys of access tokens, which change while the server runs
+
+mod file;
+mod signing;
 
 use std::fmt;
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::IssueError;
-use super::token::random;
-use crate::store::write_private;
+use file::{Entry, SecretsFile, key_bytes, read, write};
+pub use file::{SecretsError, rotate_signing};
+pub use signing::SigningKey;
+use signing::SigningKeys;
 
 /// Text that does not show itself in logs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +46,30 @@ impl fmt::Debug for Redacted {
 pub struct Secrets {
     /// The first one serves new keys; the others are there until the keys made with them are gone.
     peppers: Arc<Vec<Pepper>>,
+    signing: SigningKeys,
+    /// What the keys of single purposes are derived from.
+    root: RedactedMac,
+}
+
+/// What a derived secret is for: secrets of different purposes have nothing in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The audit's hash chain.
+    Audit,
+    /// Digests of refresh tokens, invitations and recovery codes.
+    Tokens,
+    /// Secrets of second factors.
+    Totp,
+}
+
+impl Purpose {
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::Audit => b"audit",
+            Self::Tokens => b"tokens",
+            Self::Totp => b"totp",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -51,6 +79,7 @@ struct Pepper {
     mac: RedactedMac,
 }
 
+#[derive(Clone)]
 struct RedactedMac(Hmac<Sha256>);
 
 impl fmt::Debug for RedactedMac {
@@ -59,109 +88,90 @@ impl fmt::Debug for RedactedMac {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SecretsFile {
-    pepper: Vec<PepperEntry>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PepperEntry {
-    id: String,
-    /// 32 bytes in hex.
-    value: Redacted,
-}
-
-/// The secrets cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SecretsError {
-    #[error("cannot use the secrets file {path}: {source}")]
-    Io { path: PathBuf, source: io::Error },
-    #[error(
-        "the secrets file {path} is open to other users (mode {mode:03o}); run `chmod 600` on it, \
-         and replace the keys if others may have read it"
-    )]
-    Shared { path: PathBuf, mode: u32 },
-    /// Says what is wrong, never what is in the file.
-    #[error("the secrets file {path} is not valid: {reason}")]
-    Invalid { path: PathBuf, reason: &'static str },
-    #[error(
-        "the pepper {id} of existing API keys is not in {path}: restore that file from a backup; \
-         without it those keys cannot be recognized"
-    )]
-    MissingPepper { path: PathBuf, id: String },
-    #[error(transparent)]
-    Random(#[from] IssueError),
-}
-
 impl Secrets {
     /// Reads the file.
     ///
     /// # Errors
     /// When it is missing, not valid, or open to other users.
     pub fn load(path: &Path) -> Result<Self, SecretsError> {
-        let io_error = |source| SecretsError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let mode = fs::metadata(path).map_err(io_error)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(SecretsError::Shared {
-                path: path.to_owned(),
-                mode,
-            });
-        }
         let invalid = |reason| SecretsError::Invalid {
             path: path.to_owned(),
             reason,
         };
-        let text = fs::read_to_string(path).map_err(io_error)?;
-        // The parser's own message quotes the line, which holds the secret.
-        let file: SecretsFile =
-            toml::from_str(&text).map_err(|_| invalid("it is not the TOML that was written"))?;
-        let mut peppers = Vec::with_capacity(file.pepper.len());
-        for PepperEntry { id, value } in file.pepper {
-            let bytes = hex::decode(value.expose()).unwrap_or_default();
-            if bytes.len() != 32 {
-                return Err(invalid("a pepper is not 32 bytes in hex"));
-            }
-            let mac = Hmac::new_from_slice(&bytes).map_err(|_| invalid("a pepper is unusable"))?;
-            peppers.push(Pepper {
-                id,
-                mac: RedactedMac(mac),
-            });
-        }
-        if peppers.is_empty() {
+        let file = read(path)?;
+        if file.pepper.is_empty() {
             return Err(invalid("it has no pepper"));
         }
+        let mac = |value: &Redacted| {
+            let bytes = key_bytes(value)?;
+            Hmac::new_from_slice(&bytes).map(RedactedMac).ok()
+        };
+        let mut peppers = Vec::with_capacity(file.pepper.len());
+        for Entry { id, value, .. } in &file.pepper {
+            let mac = mac(value).ok_or_else(|| invalid("a pepper is not 32 bytes in hex"))?;
+            peppers.push(Pepper {
+                id: id.clone(),
+                mac,
+            });
+        }
+        let signing = SigningKeys::new(path, &file)?;
+        let root = file.root.as_ref().and_then(mac);
         Ok(Self {
             peppers: Arc::new(peppers),
+            signing,
+            root: root.ok_or_else(|| invalid("its root is not 32 bytes in hex"))?,
         })
     }
 
-    /// Reads the file, or writes one with a fresh pepper (mode 0600) when there is none.
+    /// Reads the file; writes one (mode 0600) when there is none, and completes one of an older
+    /// version.
     ///
     /// # Errors
     /// As [`Secrets::load`], and when it cannot be written.
     pub fn load_or_create(path: &Path) -> Result<Self, SecretsError> {
         if !path.exists() {
-            let file = SecretsFile {
-                pepper: vec![PepperEntry {
-                    id: format!("pep_{}", hex::encode(random::<4>()?)),
-                    value: Redacted::new(hex::encode(random::<32>()?)),
-                }],
-            };
-            let text = toml::to_string(&file).map_err(|_| SecretsError::Invalid {
-                path: path.to_owned(),
-                reason: "it cannot be written as TOML",
-            })?;
-            write_private(path, &format!("{HEADER}{text}")).map_err(|source| SecretsError::Io {
-                path: path.to_owned(),
-                source,
-            })?;
+            write(path, &SecretsFile::generate()?)?;
+        }
+        Self::load_and_complete(path)
+    }
+
+    /// Reads the file and adds what an older version of this program did not write.
+    ///
+    /// # Errors
+    /// As [`Secrets::load`], and when it cannot be written.
+    pub fn load_and_complete(path: &Path) -> Result<Self, SecretsError> {
+        let mut file = read(path)?;
+        if file.root.is_none() || file.signing.is_empty() {
+            let fresh = SecretsFile::generate()?;
+            file.root = file.root.or(fresh.root);
+            if file.signing.is_empty() {
+                file.signing = fresh.signing;
+            }
+            write(path, &file)?;
         }
         Self::load(path)
+    }
+
+    /// The keys of access tokens, as the file has them now; the first one signs.
+    pub fn signing(&self) -> Arc<[SigningKey]> {
+        self.signing.current()
+    }
+
+    /// The key of a purpose. Never the same for two purposes, and nothing tells what they are
+    /// derived from.
+    pub fn key(&self, purpose: Purpose) -> Hmac<Sha256> {
+        let mut mac = self.root.0.clone();
+        mac.update(purpose.label());
+        let key = mac.finalize().into_bytes();
+        // A MAC takes keys of any length.
+        Hmac::new_from_slice(&key).unwrap_or_else(|_| self.root.0.clone())
+    }
+
+    /// HMAC-SHA-256 of the data under the purpose's key.
+    pub fn derive(&self, purpose: Purpose, data: &[u8]) -> Vec<u8> {
+        let mut mac = self.key(purpose);
+        mac.update(data);
+        mac.finalize().into_bytes().to_vec()
     }
 
     /// The digest of a new key, and the id of the pepper in it.
@@ -199,70 +209,5 @@ impl Pepper {
     }
 }
 
-const HEADER: &str = "\
-# Secrets of this server. Keep this file private (mode 0600) and back it up apart from the
-# database: without it no API key is recognized, with both an attacker can test guesses.
-# `pepper`: keys are stored as HMAC-SHA-256(pepper, key). The first one serves new keys.
-
-";
-
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn a_secrets_file_is_private_and_stays_the_same() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("secrets.toml");
-        let first = Secrets::load_or_create(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        let again = Secrets::load_or_create(&path).unwrap();
-        let key = Redacted::new("sk-x".into());
-        assert_eq!(first.digest(&key), again.digest(&key));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn debug_output_shows_no_secret() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("secrets.toml");
-        let secrets = Secrets::load_or_create(&path).unwrap();
-        let text = fs::read_to_string(&path).unwrap();
-        let value = text.split("value = \"").nth(1).unwrap();
-        let value = value.trim_end().trim_end_matches('"');
-        assert_eq!(value.len(), 64);
-        let shown = format!("{secrets:?} {:?}", Redacted::new(value.into()));
-        assert!(!shown.contains(value), "{shown}");
-        assert!(shown.contains("[redacted]"), "{shown}");
-    }
-
-    #[test]
-    fn a_file_that_others_can_read_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("secrets.toml");
-        Secrets::load_or_create(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = Secrets::load(&path).unwrap_err().to_string();
-        assert!(error.contains("mode 640"), "{error}");
-    }
-
-    #[test]
-    fn a_broken_file_is_refused_without_quoting_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("secrets.toml");
-        for text in [
-            "pepper = 5551234",
-            "[[pepper]]\nid='a'\nvalue='5551234'",
-            "pepper = []",
-            "",
-        ] {
-            let _ = fs::remove_file(&path);
-            write_private(&path, text).unwrap();
-            let error = format!("{0} {0:?}", Secrets::load_or_create(&path).unwrap_err());
-            assert!(error.contains("secrets.toml"), "{error}");
-            assert!(!error.contains("5551234"), "{error}");
-        }
-    }
-}
+mod tests;

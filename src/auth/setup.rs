@@ -1,6 +1,11 @@
 use super::keys::mint;
-use super::{IssueError, IssuedKey, KeyOwner, NewKey, PasswordError, Passwords, Redacted, Secrets};
+use super::{
+    IssueError, IssuedKey, KeyOwner, KeyRules, NewKey, OnBehalfOf, OrgRole, PasswordError,
+    Passwords, Redacted, Secrets,
+};
 use crate::clock::Clock;
+use crate::limits::LimitSet;
+use crate::records::Actor;
 use crate::store::{FirstRows, ProjectRow, Store, StoreError, UserRow};
 
 /// What the first start made, for its owner to read once.
@@ -35,6 +40,7 @@ pub async fn set_up(
     store: &Store,
     secrets: &Secrets,
     clock: &Clock,
+    passwords: &Passwords,
     admin_email: &str,
 ) -> Result<FirstCredentials, SetupError> {
     if store.is_set_up().await? {
@@ -45,13 +51,16 @@ pub async fn set_up(
     let administrator = UserRow {
         id: clock.id("user-"),
         email: admin_email.to_owned(),
-        password_hash: Passwords::default().hash(&admin_password).await?,
-        role: "owner".to_owned(),
+        password_hash: passwords.hash(&admin_password).await?,
+        role: OrgRole::Owner,
         created_at: now,
     };
     let project = ProjectRow {
         id: clock.id("proj_"),
         name: "Default project".to_owned(),
+        limits: LimitSet::default(),
+        guardrail_policy: None,
+        data_retention: "organization_default".to_owned(),
         created_at: now,
         archived_at: None,
     };
@@ -64,17 +73,24 @@ pub async fn set_up(
                 name,
                 owner,
                 expires_at: None,
+                rules: KeyRules::default(),
             },
         )
     };
-    let api_key = key("First key", KeyOwner::Project(project.id.clone()))?;
+    let api_key = key(
+        "First key",
+        KeyOwner::Project {
+            id: project.id.clone(),
+            on_behalf_of: OnBehalfOf::User(administrator.id.clone()),
+        },
+    )?;
     let admin_api_key = key("First admin key", KeyOwner::Admin(administrator.id.clone()))?;
     let first = FirstRows {
         administrator,
         project,
         keys: vec![api_key.row.clone(), admin_api_key.row.clone()],
     };
-    if !store.set_up(&first).await? {
+    if !store.set_up(&first, &Actor::server(clock)).await? {
         return Err(SetupError::AlreadySetUp);
     }
     Ok(FirstCredentials {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Common;
 use crate::app::Data;
-use crate::auth::{self, FirstCredentials, Redacted, SetupError};
+use crate::auth::{self, FirstCredentials, Passwords, Redacted, SetupError, names};
 use crate::clock::Clock;
 use crate::store::DataDir;
 
@@ -19,7 +19,7 @@ pub struct InitArgs {
     #[command(flatten)]
     common: Common,
     /// The administrator's address, for signing in
-    #[arg(long, default_value = ADMIN_EMAIL, value_parser = email)]
+    #[arg(long, default_value = ADMIN_EMAIL, value_parser = names::email)]
     admin_email: String,
     /// Print one JSON object: admin_email, admin_password, api_key, admin_api_key
     #[arg(long)]
@@ -51,7 +51,15 @@ pub async fn run(args: InitArgs) -> anyhow::Result<()> {
     let dir = DataDir::prepare(&config.data.dir)?;
     let data = Data::open(&dir).await?;
     let clock = Clock::system();
-    let first = match auth::set_up(&data.store, &data.secrets, &clock, &args.admin_email).await {
+    let passwords = Passwords::new(&config.auth);
+    let set_up = auth::set_up(
+        &data.store,
+        &data.secrets,
+        &clock,
+        &passwords,
+        &args.admin_email,
+    );
+    let first = match set_up.await {
         Err(SetupError::AlreadySetUp) => anyhow::bail!(
             "{} is already set up, and its credentials are shown only once; \
              `microllm keys create` makes another key",
@@ -77,14 +85,4 @@ pub fn write_credentials(out: &mut impl Write, first: &FirstCredentials) -> io::
     writeln!(out, "  password       {}", first.admin_password.expose())?;
     writeln!(out, "  API key        {}", first.api_key.key.expose())?;
     writeln!(out, "  admin API key  {}", first.admin_api_key.key.expose())
-}
-
-fn email(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    match text.split_once('@') {
-        Some((user, host)) if !user.is_empty() && !host.is_empty() && text.len() <= 254 => {
-            Ok(text.to_owned())
-        }
-        _ => Err("not an e-mail address".into()),
-    }
 }

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::Common;
 use crate::app::Data;
-use crate::auth::{KeyOwner, Keys, NewKey};
+use crate::auth::{KeyOwner, KeyRules, Keys, NewKey, OnBehalfOf, names};
 use crate::clock::Clock;
+use crate::records::Actor;
 use crate::store::{KeyKind, KeyRow, Store};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -28,7 +29,7 @@ pub struct CreateArgs {
     #[command(flatten)]
     common: Common,
     /// What the key is for
-    #[arg(long)]
+    #[arg(long, value_parser = names::name)]
     name: String,
     /// A key for managing the organization instead of using models
     #[arg(long, conflicts_with = "project")]
@@ -39,6 +40,7 @@ pub struct CreateArgs {
     /// Days until the key ends [default: never]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(1..=36500))]
     expires_in_days: Option<i64>,
+    /// One JSON object: id, api_key
     #[arg(long)]
     json: bool,
 }
@@ -82,25 +84,28 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let owner = if args.admin {
         KeyOwner::Admin(store.first_user().await?.context(not_set_up)?.id)
     } else {
-        let projects = store.projects().await?;
         let project = match &args.project {
-            None => projects.into_iter().next().context(not_set_up)?,
-            Some(id) => projects
-                .into_iter()
-                .find(|project| &project.id == id)
+            None => store.first_project().await?.context(not_set_up)?,
+            Some(id) => store
+                .project(id)
+                .await?
+                .filter(|project| project.archived_at.is_none())
                 .with_context(|| format!("there is no project {id}"))?,
         };
-        KeyOwner::Project(project.id)
+        KeyOwner::Project {
+            id: project.id,
+            on_behalf_of: OnBehalfOf::Project,
+        }
     };
-    let issued = keys
-        .issue(NewKey {
-            name: args.name,
-            owner,
-            expires_at: args
-                .expires_in_days
-                .map(|days| clock.now_secs() + days * DAY),
-        })
-        .await?;
+    let new = NewKey {
+        name: args.name,
+        owner,
+        expires_at: args
+            .expires_in_days
+            .map(|days| clock.now_secs() + days * DAY),
+        rules: KeyRules::default(),
+    };
+    let issued = keys.issue(new, &Actor::command_line(&clock)).await?;
     store.close().await;
     let mut out = io::stdout().lock();
     let key = issued.key.expose();
@@ -134,8 +139,8 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
 }
 
 async fn revoke(args: RevokeArgs) -> anyhow::Result<()> {
-    let (store, keys, _) = open(&args.common).await?;
-    let revoked = keys.revoke(&args.id).await?;
+    let (store, keys, clock) = open(&args.common).await?;
+    let revoked = keys.revoke(&args.id, &Actor::command_line(&clock)).await?;
     store.close().await;
     anyhow::ensure!(revoked, "there is no live key {}", args.id);
     writeln!(io::stderr(), "{} is revoked", args.id)?;

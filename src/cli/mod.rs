@@ -1,12 +1,16 @@
 //! The command line. It is a contract for scripts: what is promised goes to standard output,
 //! everything else to standard error; 0 is success, 1 a failure, 2 wrong usage.
 
+mod admin;
+mod audit;
 mod init;
 mod keys;
 mod logging;
 mod models;
+mod secrets;
 mod serve;
 mod usage;
+mod users;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -31,32 +35,28 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Prepare the data directory, the administrator and the first keys, without serving
     Init(init::InitArgs),
+    /// People, for when nobody can sign in
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Models on this machine
-    Models(ModelsArgs),
+    Models(models::ModelsArgs),
     /// Usage records
     #[command(subcommand)]
     Usage(usage::UsageCommand),
+    /// What is stored about a person
+    #[command(subcommand)]
+    Users(users::UsersCommand),
+    /// The record of who changed what
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Keys that access tokens are signed with
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// Print the OpenAPI document
     Openapi,
-}
-
-/// `microllm models`
-#[derive(Debug, Args)]
-struct ModelsArgs {
-    #[command(flatten)]
-    common: Common,
-    #[command(flatten)]
-    models: models::ModelsArgs,
-}
-
-impl ModelsArgs {
-    async fn run(self) -> anyhow::Result<()> {
-        let config = self.common.load(Vec::new())?;
-        models::run(self.models, &config.data.dir.join("models")).await
-    }
 }
 
 /// Options of every command that looks at the configuration.
@@ -113,9 +113,13 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(args) => serve::run(args).await,
         Command::Init(args) => init::run(args).await,
+        Command::Admin(command) => admin::run(command).await,
         Command::Keys(command) => keys::run(command).await,
-        Command::Models(args) => args.run().await,
+        Command::Models(args) => models::run(args).await,
         Command::Usage(command) => usage::run(command).await,
+        Command::Users(command) => users::run(command).await,
+        Command::Audit(command) => audit::run(command).await,
+        Command::Secrets(command) => secrets::run(command).await,
         Command::Openapi => Ok(writeln!(io::stdout(), "{}", crate::http::openapi_json())?),
     }
 }
@@ -130,4 +134,16 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
 }

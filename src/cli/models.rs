@@ -1,17 +1,21 @@
 //! `microllm models`: what is known, fetched, checked, taken in and thrown away.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::Common;
 use crate::models::catalog::{Catalog, Entry};
 use crate::models::{InstalledModel, Library, Progress};
 
-/// Models on this machine.
+/// `microllm models`
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
+    #[command(flatten)]
+    common: Common,
     #[command(subcommand)]
     command: ModelsCommand,
 }
@@ -43,17 +47,18 @@ enum ModelsCommand {
 ///
 /// # Errors
 /// Anything that kept the command from doing what it says, in words for the operator.
-pub async fn run(args: ModelsArgs, models_dir: &Path) -> anyhow::Result<()> {
-    let library = Library::open(models_dir)?;
+pub async fn run(args: ModelsArgs) -> anyhow::Result<()> {
+    let config = args.common.load(Vec::new())?;
+    let library = Library::open(&config.data.dir.join("models"))?;
     match args.command {
         ModelsCommand::List { json } => list(&library, json),
         ModelsCommand::Pull { id } => {
             if library.get(&id)?.is_some() {
-                println!("{id} is installed already");
+                writeln!(io::stdout(), "{id} is installed already")?;
                 return Ok(());
             }
             let model = library.ensure(&id, &Progress::stderr()).await?;
-            println!("{}", installed_line(&model));
+            writeln!(io::stdout(), "{}", installed_line(&model))?;
             Ok(())
         }
         ModelsCommand::Verify { id } => {
@@ -63,14 +68,14 @@ pub async fn run(args: ModelsArgs, models_dir: &Path) -> anyhow::Result<()> {
             };
             for id in ids {
                 library.verify(&id).await?;
-                println!("{id}: as installed");
+                writeln!(io::stdout(), "{id}: as installed")?;
             }
             Ok(())
         }
         ModelsCommand::Import { file, id } => import(&library, &file, id.as_deref()).await,
         ModelsCommand::Remove { id } => {
             library.remove(&id)?;
-            println!("{id} removed");
+            writeln!(io::stdout(), "{id} removed")?;
             Ok(())
         }
     }
@@ -79,7 +84,7 @@ pub async fn run(args: ModelsArgs, models_dir: &Path) -> anyhow::Result<()> {
 #[cfg(feature = "mistral")]
 async fn import(library: &Library, file: &Path, id: Option<&str>) -> anyhow::Result<()> {
     let model = library.import(file, id).await?;
-    println!("{}", installed_line(&model));
+    writeln!(io::stdout(), "{}", installed_line(&model))?;
     Ok(())
 }
 
@@ -101,9 +106,9 @@ fn list(library: &Library, json: bool) -> anyhow::Result<()> {
     if json {
         let lists = json!({ "installed": installed, "catalog": catalog.entries() });
         let text = serde_json::to_string_pretty(&lists).context("writing the lists as JSON")?;
-        println!("{text}");
+        writeln!(io::stdout(), "{text}")?;
     } else {
-        print!("{}", table(catalog.entries(), &installed));
+        write!(io::stdout(), "{}", table(catalog.entries(), &installed))?;
     }
     Ok(())
 }

@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use super::init::{ADMIN_EMAIL, CredentialsJson, write_credentials};
 use super::{Common, logging};
 use crate::app::{App, Data};
-use crate::auth::{self, FirstCredentials};
+use crate::auth::{self, FirstCredentials, Passwords};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::registry::Registry;
 use crate::http;
+use crate::records::{Actor, Housekeeping};
 use crate::store::{DataDir, write_private};
 
 /// `microllm serve`
@@ -74,13 +75,25 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let data = Data::open(&dir).await?;
     let clock = Clock::system();
     if !data.store.is_set_up().await? {
-        let first = auth::set_up(&data.store, &data.secrets, &clock, ADMIN_EMAIL).await?;
+        let first = auth::set_up(
+            &data.store,
+            &data.secrets,
+            &clock,
+            &Passwords::new(&config.auth),
+            ADMIN_EMAIL,
+        )
+        .await?;
         show_first_start(&dir, &first, address, &config.engine.model)?;
     }
+
+    let actor = Actor::server(&clock);
+    data.store.note_configuration(&config, &actor).await?;
 
     let drain = Duration::from_secs(config.server.drain_seconds);
     let models = Registry::loading();
     let app = App::new(config, clock, data, models.clone());
+    let housekeeping = Housekeeping::new(app.store.clone(), app.clock.clone(), &app.config.alerts);
+    let housekeeping = tokio::spawn(housekeeping.run(shutdown.clone()));
     let loading = tokio::spawn(load(app.config.clone(), models));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     let served = http::serve(app.clone(), listener, shutdown.clone());
@@ -90,6 +103,10 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         }
         error = failure(loading) => Err(error),
     };
+    shutdown.cancel();
+    if let Err(error) = housekeeping.await {
+        tracing::error!(%error, "the housekeeping ended by a fault");
+    }
     app.close().await;
     tracing::info!("stopped");
     result
@@ -106,7 +123,10 @@ async fn load(config: Arc<Config>, models: Registry) -> anyhow::Result<()> {
 #[cfg(not(feature = "mistral"))]
 async fn load(config: Arc<Config>, _models: Registry) -> anyhow::Result<()> {
     let model = &config.engine.model;
-    tracing::warn!(model, "this build has no model engine (feature `mistral`)");
+    tracing::warn!(
+        model,
+        "no model will be served: this build has no model engine (feature `mistral`)"
+    );
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use config::{Environment, File, FileFormat};
 use serde_json::Value;
 
-use super::Config;
+use super::{AuthConfig, Config, network};
 
 /// Every key, its default and its meaning.
 pub(super) const DEFAULTS: &str = include_str!("../../config/microllm.toml");
@@ -126,12 +126,46 @@ impl Sources {
             let reason = "must be from 1024 to 1073741824 (1 GiB)";
             return refuse("server.max_body_bytes", reason);
         }
+        if let Some(bad) = server.trusted_proxies.iter().find(|p| network(p).is_none()) {
+            let reason = format!("{bad:?} is not an address or a network such as \"10.0.0.0/8\"");
+            return refuse("server.trusted_proxies", &reason);
+        }
         if server.drain_seconds > 3600 {
             return refuse("server.drain_seconds", "must be 3600 at most");
         }
         if let Some(bad) = server.cors_allowed_origins.iter().find(|o| !is_origin(o)) {
             let reason = format!("{bad:?} is not an origin such as \"https://chat.example.org\"");
             return refuse("server.cors_allowed_origins", &reason);
+        }
+        self.check_auth(&config.auth)?;
+        let limits = &config.limits;
+        if limits.longest_wait_ms > 600_000 {
+            return refuse(
+                "limits.longest_wait_ms",
+                "must be 600000 (10 minutes) at most",
+            );
+        }
+        let rates = [
+            limits.requests_per_minute,
+            limits.tokens_per_minute,
+            limits.requests_per_day,
+        ];
+        if rates.iter().any(|rate| *rate > 1 << 53) {
+            return refuse("limits", "must be 9007199254740992 at most, each");
+        }
+        for (model, price) in &config.prices {
+            let all = [Some(price.input), price.cached_input, Some(price.output)];
+            if !all
+                .iter()
+                .flatten()
+                .all(|price| (0.0..=1e6).contains(price))
+            {
+                let reason = "must be from 0 to 1000000 US dollars for a million tokens";
+                return refuse(&format!("prices.{model}"), reason);
+            }
+        }
+        if let Err(reason) = config.alerts.webhook_url() {
+            return refuse("alerts.webhook", reason);
         }
         if config.data.dir.as_os_str().is_empty() {
             let Some(dir) = default_data_dir() else {
@@ -141,6 +175,56 @@ impl Sources {
             config.data.dir = dir;
         }
         Ok(config)
+    }
+
+    fn check_auth(&self, auth: &AuthConfig) -> Result<(), ConfigError> {
+        let refuse = |key: &str, reason: &str| Err(key_error(key, reason.into(), self.origin(key)));
+        // OWASP's minimum; more than a GiB a hash would be a way to bring the server down.
+        if !(19_456..=1 << 20).contains(&auth.password_memory_kib) {
+            return refuse("auth.password_memory_kib", "must be from 19456 to 1048576");
+        }
+        if !(2..=16).contains(&auth.password_passes) {
+            return refuse("auth.password_passes", "must be from 2 to 16");
+        }
+        if !(1..=16).contains(&auth.password_lanes) {
+            return refuse("auth.password_lanes", "must be from 1 to 16");
+        }
+        if !(1..=64).contains(&auth.password_hashes_at_once) {
+            return refuse("auth.password_hashes_at_once", "must be from 1 to 64");
+        }
+        if !(60..=3600).contains(&auth.access_token_seconds) {
+            return refuse("auth.access_token_seconds", "must be from 60 to 3600");
+        }
+        for (key, days) in [
+            ("auth.session_idle_days", auth.session_idle_days),
+            ("auth.session_days", auth.session_days),
+        ] {
+            if !(1..=365).contains(&days) {
+                return refuse(key, "must be from 1 to 365");
+            }
+        }
+        let oidc = &auth.oidc;
+        if oidc.issuer.is_empty() {
+            return Ok(());
+        }
+        for (key, value) in [
+            ("auth.oidc.audience", &oidc.audience),
+            ("auth.oidc.jwks", &oidc.jwks),
+            ("auth.oidc.subject_claim", &oidc.subject_claim),
+            ("auth.oidc.email_claim", &oidc.email_claim),
+        ] {
+            if value.is_empty() {
+                return refuse(key, "must be set together with auth.oidc.issuer");
+            }
+        }
+        if oidc.jwks.starts_with("http://") {
+            return refuse("auth.oidc.jwks", "must be a file or an https:// address");
+        }
+        if oidc.role_claim.is_empty() != oidc.owner_roles.is_empty() {
+            let reason = "must be set together with auth.oidc.role_claim";
+            return refuse("auth.oidc.owner_roles", reason);
+        }
+        Ok(())
     }
 
     /// Which source a key's value is from, as an appendix to a message.

@@ -1,8 +1,10 @@
-//! From the `Authorization` header to a [`Principal`]. Declared before the body in every
+//! From the `Authorization` header to whoever is asking. Declared before the body in every
 //! operation, so that nobody's body is read before it is known whose it is.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use poem::http::header;
 use poem::{Request, Result};
 use poem_openapi::SecurityScheme;
@@ -12,9 +14,22 @@ use poem_openapi::error::AuthorizationError;
 use super::envelope::Trace;
 use super::error::ApiError;
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::{Administrator, AuthError, Identity, Principal, SignedIn};
+use crate::records::{Actor, ActorKind};
 
-/// The caller, known by an API key: `Authorization: Bearer sk-…`. Keys in URLs are not read.
+/// A user agent may be of any length; the audit keeps this many characters.
+const LONGEST_USER_AGENT: usize = 256;
+
+/// OpenAI's header for the project that a request is in.
+const PROJECT: &str = "openai-project";
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Whose word about where a request comes from is taken.
+#[derive(Debug, Clone)]
+pub struct TrustedProxies(pub Arc<[IpNet]>);
+
+/// The caller, known by an API key or an access token: `Authorization: Bearer …`. Keys in URLs are
+/// not read.
 #[derive(SecurityScheme)]
 #[oai(
     ty = "bearer",
@@ -24,27 +39,152 @@ use crate::auth::Principal;
 )]
 pub struct ApiKey(pub Principal);
 
+/// The caller of an administration route, known by an admin API key or an access token.
+#[derive(SecurityScheme)]
+#[oai(
+    ty = "bearer",
+    rename = "AdminApiKey",
+    bearer_format = "sk-…",
+    checker = "verify_admin"
+)]
+pub struct Admin(pub Administrator);
+
+/// A person, known by an access token.
+#[derive(SecurityScheme)]
+#[oai(
+    ty = "bearer",
+    rename = "AccessToken",
+    bearer_format = "JWT",
+    checker = "verify_session"
+)]
+pub struct Session(pub SignedIn);
+
 async fn verify(request: &Request, bearer: Bearer) -> Result<Principal> {
-    // With two of them, somebody on the way might have checked the other one.
-    if request
-        .headers()
-        .get_all(header::AUTHORIZATION)
-        .iter()
-        .count()
-        != 1
-    {
-        return Err(AuthorizationError.into());
-    }
-    let Some(app) = request.data::<App>() else {
-        return Err(ApiError::internal().into());
+    let app = checked(request)?;
+    let token = &bearer.token;
+    let verified = if Identity::is_token(token) {
+        let project = project(request)?;
+        let from = visitor(request);
+        app.identity.principal(token, project, from).await
+    } else {
+        app.keys.verify(token).await
     };
-    let principal = app
-        .keys
-        .verify(&bearer.token)
-        .await
-        .map_err(ApiError::from)?;
+    let principal = verified.map_err(ApiError::from)?;
+    trace_key(request, &principal.key_id);
     if let Some(trace) = request.data::<Arc<Trace>>() {
-        let _ = trace.key_id.set(principal.key_id.clone());
+        let _ = trace.caller.set((app.clone(), principal.clone()));
     }
     Ok(principal)
+}
+
+async fn verify_admin(request: &Request, bearer: Bearer) -> Result<Administrator> {
+    let app = checked(request)?;
+    let (token, from) = (&bearer.token, visitor(request));
+    let verified = if Identity::is_token(token) {
+        app.identity.administrator(token, from).await
+    } else {
+        app.keys.verify_admin(token, from).await
+    };
+    let administrator = verified.map_err(ApiError::from)?;
+    trace_actor(request, &administrator.actor);
+    Ok(administrator)
+}
+
+async fn verify_session(request: &Request, bearer: Bearer) -> Result<SignedIn> {
+    let app = checked(request)?;
+    if !Identity::is_token(&bearer.token) {
+        return Err(ApiError::from(AuthError::NotAToken).into());
+    }
+    let verified = app.identity.signed_in(&bearer.token, visitor(request));
+    let who = verified.await.map_err(ApiError::from)?;
+    trace_actor(request, &who.actor);
+    Ok(who)
+}
+
+/// The project that a request names. A key is of one project, whatever the header says.
+fn project(request: &Request) -> Result<Option<&str>> {
+    let Some(value) = request.headers().get(PROJECT) else {
+        return Ok(None);
+    };
+    let Ok(value) = value.to_str() else {
+        let message = "Invalid 'OpenAI-Project' header.";
+        return Err(ApiError::param("OpenAI-Project", Some("invalid_value"), message).into());
+    };
+    Ok(Some(value).filter(|id| !id.is_empty()))
+}
+
+/// The application, for a request with one `Authorization` header.
+fn checked(request: &Request) -> Result<&App> {
+    let headers = request.headers().get_all(header::AUTHORIZATION);
+    // With two of them, somebody on the way might have checked the other one.
+    if headers.iter().count() != 1 {
+        return Err(AuthorizationError.into());
+    }
+    request
+        .data::<App>()
+        .ok_or_else(|| ApiError::internal().into())
+}
+
+/// By key or session, else by person.
+fn trace_actor(request: &Request, actor: &Actor) {
+    if let Some(id) = actor.id.as_ref().or(actor.user_id.as_ref()) {
+        trace_key(request, id);
+    }
+}
+
+fn trace_key(request: &Request, id: &str) {
+    if let Some(trace) = request.data::<Arc<Trace>>() {
+        let _ = trace.key_id.set(id.to_owned());
+    }
+}
+
+/// Whoever sends this request, before they are known: for the audit, and for counting attempts.
+pub fn visitor(request: &Request) -> Actor {
+    let user_agent = request.headers().get(header::USER_AGENT);
+    let user_agent = user_agent.and_then(|agent| agent.to_str().ok());
+    Actor {
+        kind: ActorKind::Anonymous,
+        id: None,
+        user_id: None,
+        ip: address(request),
+        user_agent: user_agent.map(|agent| agent.chars().take(LONGEST_USER_AGENT).collect()),
+        at_ms: request
+            .data::<Arc<Trace>>()
+            .map_or(0, |trace| trace.arrived_ms),
+    }
+}
+
+/// Where a request comes from: the connection, unless a trusted proxy holds its other end and says
+/// who it is for. Each proxy adds whom it got a request from at the end of the header; what is before
+/// the last one that is not trusted may be made up.
+fn address(request: &Request) -> Option<IpAddr> {
+    let peer = request.remote_addr().as_socket_addr().map(|a| a.ip())?;
+    let Some(TrustedProxies(trusted)) = request.data::<TrustedProxies>() else {
+        return Some(peer);
+    };
+    let is_trusted = |ip: &IpAddr| {
+        let ip = ip.to_canonical();
+        trusted.iter().any(|network| network.contains(&ip))
+    };
+    if !is_trusted(&peer) {
+        return Some(peer);
+    }
+    let headers = request.headers().get_all(FORWARDED_FOR);
+    let said: Vec<&[u8]> = headers
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .collect();
+    let mut nearest = peer;
+    for hop in said.iter().rev() {
+        // What a client writes before what the proxies add must not hide that.
+        let hop = std::str::from_utf8(hop).ok();
+        let Some(ip) = hop.and_then(|hop| hop.trim().parse().ok()) else {
+            break;
+        };
+        nearest = ip;
+        if !is_trusted(&ip) {
+            break;
+        }
+    }
+    Some(nearest)
 }

@@ -9,6 +9,7 @@ use poem::http::{StatusCode, header};
 use poem::{Body, Request};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::envelope::Trace;
 use super::error::ApiError;
 
 /// Bounds of request bodies.
@@ -20,6 +21,25 @@ pub struct BodyLimits {
     pub time: Duration,
     /// One permit for each byte that may be in memory, of all bodies together, until it is parsed.
     pub room: Arc<Semaphore>,
+}
+
+/// Whose bodies are how bounded: what nobody answers for must not take the room of the others.
+#[derive(Debug, Clone)]
+pub struct Bodies {
+    pub known: BodyLimits,
+    /// Of who has not shown who they are.
+    pub strangers: BodyLimits,
+}
+
+impl Bodies {
+    /// Credentials are checked before bodies are read.
+    pub fn of(&self, request: &Request) -> &BodyLimits {
+        let trace = request.data::<Arc<Trace>>();
+        match trace.and_then(|trace| trace.key_id.get()) {
+            Some(_) => &self.known,
+            None => &self.strangers,
+        }
+    }
 }
 
 /// Reads a body within its limits, whether or not it says how long it is. What is returned beside

@@ -16,6 +16,7 @@ use super::payload::{Json, MaybeJson};
 use super::spec::Tag;
 use super::sse::{self, KeepAlive, Labels};
 use crate::app::App;
+use crate::auth::KeyScope;
 use crate::openai::chat::ChatRequest;
 use crate::openai::completion::{
     AnswerMessage, AnswerRole, ChatChunk, ChatCompletion, Choice, CompletionObject, Finish,
@@ -56,12 +57,14 @@ impl ChatApi {
         keep_alive: Data<&KeepAlive>,
         request: MaybeJson<ChatRequest>,
     ) -> Result<ChatResponse, ApiError> {
+        key.0.may(KeyScope::ModelRequest)?;
         let caller = Caller {
             principal: key.0,
             request_id: trace.request_id.clone(),
             arrived: trace.arrived,
             arrived_ms: trace.arrived_ms,
             cut: cut.0.0.clone(),
+            rates: trace.rates.clone(),
         };
         let request = match request.0 {
             Ok(request) => request,

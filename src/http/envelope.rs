@@ -3,7 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -16,7 +16,11 @@ use poem::{Body, Endpoint, IntoResponse, PathPattern, Request, Response, Result}
 
 use super::cors::Cors;
 use super::error::ApiError;
+use super::rates;
+use crate::app::App;
+use crate::auth::Principal;
 use crate::clock::Clock;
+use crate::limits::RateStatus;
 
 const VERSION: HeaderValue = HeaderValue::from_static("2020-10-01");
 /// For answers that are data: nothing in them may be run, shown in a frame or kept.
@@ -24,7 +28,6 @@ const DATA_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// One request as the log and the records know it.
-#[derive(Debug)]
 pub struct Trace {
     pub request_id: String,
     pub arrived: Instant,
@@ -32,6 +35,18 @@ pub struct Trace {
     pub arrived_ms: i64,
     /// Known once the caller is.
     pub key_id: OnceLock<String>,
+    /// The caller of an inference route.
+    pub caller: OnceLock<(App, Principal)>,
+    /// How full the caller's limits were when the answer began.
+    pub rates: Arc<Mutex<Option<RateStatus>>>,
+}
+
+impl std::fmt::Debug for Trace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trace")
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Wraps all routes.
@@ -61,6 +76,8 @@ where
             arrived: Instant::now(),
             arrived_ms: self.clock.now_ms(),
             key_id: OnceLock::new(),
+            caller: OnceLock::new(),
+            rates: Arc::default(),
         });
         let mut line = Line::new(trace.clone(), request.method().clone());
         request.set_data(trace.clone());
@@ -72,6 +89,18 @@ where
         };
         self.cors.mark(response.headers_mut(), origin);
         common_headers(response.headers_mut(), &trace);
+        if let Some((app, principal)) = trace.caller.get() {
+            let told = *trace.rates.lock().unwrap_or_else(PoisonError::into_inner);
+            let status = match told {
+                Some(status) => Some(status),
+                None => {
+                    app.limits
+                        .status(principal, &app.models_of(principal))
+                        .await
+                }
+            };
+            rates::add(response.headers_mut(), principal, status);
+        }
         line.status = response.status().as_u16();
         // The line is written when the last of the answer has gone out, or cannot.
         let body: BoxBody<Bytes, std::io::Error> = response.take_body().into();

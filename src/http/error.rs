@@ -6,19 +6,25 @@ use poem::error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseE
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Body, Response};
 use poem_openapi::ApiResponse;
-use poem_openapi::error::{AuthorizationError, ContentTypeError, ParsePathError};
+use poem_openapi::error::{AuthorizationError, ContentTypeError, ParseParamError, ParsePathError};
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 
 use super::payload::Json;
-use crate::auth::AuthError;
+use crate::auth::{AuthError, IdentityError, IssueError, PasswordError};
 use crate::engine::EngineError;
+use crate::limits::LimitError;
 use crate::openai::error::{ErrorBody, ErrorDetail};
 use crate::pipeline::Failure;
+use crate::records::ExportError;
+use crate::store::{PersonError, StoreError};
 
 const INVALID_REQUEST: &str = "invalid_request_error";
 const RATE_LIMIT: &str = "rate_limit_error";
 const SERVER: &str = "server_error";
+const QUOTA: &str = "insufficient_quota";
+/// The database may be back by then.
+const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// An error as OpenAI would report it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +69,11 @@ impl ApiError {
         }
     }
 
+    /// Whoever asks is not let in.
+    fn unauthorized(code: &'static str, message: String) -> Self {
+        Self::request(StatusCode::UNAUTHORIZED, Some(code), message)
+    }
+
     /// An error that the caller cannot mend. Says nothing of what went on inside.
     pub fn internal() -> Self {
         let message = "The server had an error while processing your request. Sorry about that!";
@@ -92,6 +103,17 @@ impl ApiError {
         }
     }
 
+    /// What is not there, or not for this caller.
+    pub fn missing(what: &str) -> Self {
+        let message = format!("There is no such {what}.");
+        Self::request(StatusCode::NOT_FOUND, None, message)
+    }
+
+    /// What cannot be done as things are.
+    pub fn conflict(message: &str) -> Self {
+        Self::request(StatusCode::CONFLICT, Some("conflict"), message)
+    }
+
     /// The wire form.
     pub fn body(&self) -> ErrorBody {
         ErrorBody {
@@ -110,9 +132,9 @@ impl ApiError {
             return ours.clone();
         }
         if error.is::<AuthorizationError>() {
-            let message = "You didn't provide an API key. You need to provide your API key in an \
-                           Authorization header using Bearer auth (i.e. Authorization: Bearer \
-                           YOUR_KEY).";
+            let message = "You didn't provide an API key. You need to provide your API key, or an \
+                           access token, in an Authorization header using Bearer auth (i.e. \
+                           Authorization: Bearer YOUR_KEY).";
             return Self::request(StatusCode::UNAUTHORIZED, Some("invalid_api_key"), message);
         }
         if error.is::<NotFoundError>() {
@@ -130,6 +152,15 @@ impl ApiError {
         if let Some(path) = error.downcast_ref::<ParsePathError>() {
             let message = format!("Invalid value for '{}' in the URL.", path.name);
             return Self::param(path.name, None, message);
+        }
+        if let Some(query) = error.downcast_ref::<ParseParamError>() {
+            // The framework's words; it has no other sign of a parameter that is not there.
+            if query.reason.ends_with("expects an input value.") {
+                let message = format!("Missing required parameter: '{}'.", query.name);
+                return Self::param(query.name, Some("missing_required_parameter"), message);
+            }
+            let message = format!("Invalid value for '{}' in the query.", query.name);
+            return Self::param(query.name, Some("invalid_value"), message);
         }
         if error.is::<ReadBodyError>() {
             let message = "The request body could not be read.";
@@ -153,6 +184,7 @@ impl From<&Failure> for ApiError {
             }
             Failure::UnknownModel(model) => Self::model_not_found(model),
             Failure::Engine(error) => Self::from(error),
+            Failure::Limit(error) => Self::from(error),
             Failure::Record(_) => Self::unavailable(
                 "Your request could not be recorded, and nothing is answered unrecorded. Please \
                  try again later.",
@@ -170,6 +202,37 @@ impl From<&Failure> for ApiError {
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         Self::from(&failure)
+    }
+}
+
+impl From<LimitError> for ApiError {
+    fn from(error: LimitError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&LimitError> for ApiError {
+    fn from(error: &LimitError) -> Self {
+        let over = |kind, code, retry_after| Self {
+            kind,
+            retry_after,
+            ..Self::request(StatusCode::TOO_MANY_REQUESTS, Some(code), error.to_string())
+        };
+        match error {
+            LimitError::Rate {
+                kind, retry_after, ..
+            } => {
+                let kind = if kind.starts_with("tokens") {
+                    "tokens"
+                } else {
+                    "requests"
+                };
+                over(kind, "rate_limit_exceeded", Some(*retry_after))
+            }
+            LimitError::TooLarge { .. } => over("tokens", "rate_limit_exceeded", None),
+            LimitError::Quota { .. } => over(QUOTA, QUOTA, None),
+            LimitError::Unavailable => Self::unavailable(error.to_string(), Some(STORE_RETRY)),
+        }
     }
 }
 
@@ -203,20 +266,128 @@ impl From<&EngineError> for ApiError {
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::InvalidKey => Self::request(
-                StatusCode::UNAUTHORIZED,
-                Some("invalid_api_key"),
+            AuthError::InvalidKey => Self::unauthorized("invalid_api_key", error.to_string()),
+            AuthError::NotAToken => Self::unauthorized("invalid_access_token", error.to_string()),
+            AuthError::Expired => Self::unauthorized("token_expired", error.to_string()),
+            AuthError::SecondFactor => Self::request(
+                StatusCode::FORBIDDEN,
+                Some("second_factor_required"),
                 error.to_string(),
             ),
-            AuthError::WrongKind(_) => Self::request(
+            AuthError::Forbidden(_) => Self::request(
                 StatusCode::FORBIDDEN,
                 Some("insufficient_permissions"),
                 error.to_string(),
             ),
+            AuthError::UnknownProject => Self {
+                param: Some("OpenAI-Project".to_owned()),
+                ..Self::request(
+                    StatusCode::NOT_FOUND,
+                    Some("project_not_found"),
+                    error.to_string(),
+                )
+            },
+            AuthError::Hidden => Self::request(StatusCode::NOT_FOUND, None, error.to_string()),
             AuthError::Unavailable(why) => {
                 tracing::error!(error = %why, "keys cannot be verified");
                 Self::unavailable("Your API key cannot be verified at the moment.", None)
             }
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::ActorEnded) {
+            return AuthError::InvalidKey.into();
+        }
+        tracing::error!(%error, "the database failed");
+        Self::unavailable(
+            "The server cannot read or write its records at the moment.",
+            Some(STORE_RETRY),
+        )
+    }
+}
+
+impl From<ExportError> for ApiError {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Store(error) => error.into(),
+            ExportError::Write(error) => {
+                tracing::error!(%error, "an export cannot be written");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<IssueError> for ApiError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Store(error) => error.into(),
+            other => {
+                tracing::error!(error = %other, "a key cannot be made");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<IdentityError> for ApiError {
+    fn from(error: IdentityError) -> Self {
+        let message = error.to_string();
+        match error {
+            IdentityError::WrongCredentials => Self::unauthorized("invalid_credentials", message),
+            IdentityError::SecondFactorNeeded => Self {
+                param: Some("code".to_owned()),
+                ..Self::unauthorized("second_factor_required", message)
+            },
+            IdentityError::InvalidRefreshToken => {
+                Self::unauthorized("invalid_refresh_token", message)
+            }
+            IdentityError::TooManyAttempts { retry_after } => Self {
+                kind: RATE_LIMIT,
+                retry_after: Some(retry_after),
+                ..Self::request(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    Some("too_many_attempts"),
+                    message,
+                )
+            },
+            IdentityError::Closed { .. } => {
+                Self::request(StatusCode::FORBIDDEN, Some("registration_closed"), message)
+            }
+            IdentityError::NotInvited => {
+                Self::param("invite_token", Some("invalid_value"), message)
+            }
+            IdentityError::Weak { param, .. } => Self::param(param, Some("weak_password"), message),
+            IdentityError::WrongProof(param) => Self::param(param, Some("invalid_value"), message),
+            IdentityError::Taken
+            | IdentityError::HasSecondFactor
+            | IdentityError::NoSecondFactor
+            | IdentityError::NotHere => Self::conflict(&message),
+            IdentityError::Password(PasswordError::Busy { retry_after }) => {
+                Self::unavailable(message, Some(retry_after))
+            }
+            IdentityError::Password(PasswordError::Failed(why)) => {
+                tracing::error!(error = %why, "a password could not be processed");
+                Self::internal()
+            }
+            IdentityError::Issue(error) => error.into(),
+            IdentityError::Store(error) => error.into(),
+            IdentityError::Auth(error) => error.into(),
+        }
+    }
+}
+
+impl From<PersonError> for ApiError {
+    fn from(error: PersonError) -> Self {
+        match error {
+            PersonError::Unknown => Self::missing("user"),
+            PersonError::LastOwner => Self::conflict(
+                "This is the last active owner of the organization: name another first.",
+            ),
+            PersonError::Store(error) => error.into(),
         }
     }
 }
@@ -236,6 +407,10 @@ impl ResponseError for ApiError {
         if self.status() == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if self.status() == StatusCode::TOO_MANY_REQUESTS && self.retry_after.is_none() {
+            // SDKs would try again at once, in vain.
+            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
         if let Some(wait) = self.retry_after {
             let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             headers.insert("retry-after-ms", millis.into());
@@ -254,14 +429,18 @@ impl ApiResponse for ApiError {
                 400,
                 "Something in the request has to be mended; `param` says what.",
             ),
-            (401, "The API key is missing or wrong."),
-            (403, "The API key is for other routes."),
-            (404, "There is no such model."),
+            (
+                401,
+                "The API key, access token or password is missing or wrong.",
+            ),
+            (403, "Not allowed to this caller, who is known."),
+            (404, "There is no such thing, or not for the caller."),
+            (409, "It cannot be done as things are."),
             (413, "The request is too large."),
             (415, "The request is not JSON."),
             (
                 429,
-                "Too many are waiting already; `retry-after-ms` says when to come back.",
+                "A limit is reached, or too many are waiting; `retry-after-ms` says when to come back.",
             ),
             (500, "The server is at fault."),
             (503, "Not ready yet, or not for the moment."),

@@ -3,8 +3,8 @@
 //! - [`server`], [`stall`]: connections, their limits, and the way to the end of them
 //! - [`envelope`]: what every request and every answer has in common
 //! - [`routing`]: methods and paths
-//! - [`chat`], [`models`], [`health`], [`docs`]: the routes
-//! - [`auth`], [`body`], [`payload`], [`sse`], [`error`]: in and out
+//! - [`chat`], [`models`], [`identity`], [`organization`], [`health`], [`docs`]: the routes
+//! - [`auth`], [`query`], [`body`], [`payload`], [`sse`], [`error`]: in and out
 
 mod auth;
 mod body;
@@ -14,8 +14,13 @@ mod docs;
 mod envelope;
 pub mod error;
 mod health;
+mod identity;
+mod limits;
 mod models;
+mod organization;
 mod payload;
+mod query;
+mod rates;
 mod routing;
 mod server;
 mod settings;
@@ -33,7 +38,14 @@ use settings::Settings;
 pub use spec::openapi_json;
 
 /// The routes that the OpenAPI document describes.
-type Api = (chat::ChatApi, models::ModelsApi, health::HealthApi);
+type Api = (
+    chat::ChatApi,
+    models::ModelsApi,
+    limits::LimitsApi,
+    identity::IdentityApi,
+    organization::OrganizationApi,
+    health::HealthApi,
+);
 
 /// Cancelled when the server cannot wait for answers any longer.
 #[derive(Debug, Clone)]
@@ -65,15 +77,23 @@ fn endpoint(
     settings: Settings,
     cut: CancellationToken,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let api: Api = (chat::ChatApi, models::ModelsApi, health::HealthApi);
+    let api: Api = (
+        chat::ChatApi,
+        models::ModelsApi,
+        limits::LimitsApi,
+        identity::api(),
+        organization::api(),
+        health::HealthApi,
+    );
     let routes = routing::add(Route::new(), api);
     let routes = docs::add(routes);
     let clock = app.clock.clone();
     let routes = routes
         .into_endpoint()
         .data(app)
-        .data(settings.body)
+        .data(settings.bodies)
         .data(settings.keep_alive)
+        .data(settings.proxies)
         .data(Cut(cut));
     Envelope::new(routes, clock, settings.cors)
 }

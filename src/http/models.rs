@@ -9,6 +9,7 @@ use super::error::ApiError;
 use super::payload::Json;
 use super::spec::Tag;
 use crate::app::App;
+use crate::auth::KeyScope;
 use crate::openai::model::{ListObject, Model, ModelList};
 
 pub struct ModelsApi;
@@ -17,13 +18,16 @@ pub struct ModelsApi;
 impl ModelsApi {
     /// List the models that can be asked.
     #[oai(path = "/", method = "get", operation_id = "listModels")]
-    async fn list(&self, _key: ApiKey, app: Data<&App>) -> Result<Json<ModelList>, ApiError> {
+    async fn list(&self, key: ApiKey, app: Data<&App>) -> Result<Json<ModelList>, ApiError> {
+        key.0.may(KeyScope::ModelRead)?;
         let models = app.models.all().map_err(|error| ApiError::from(&error))?;
         Ok(Json(ModelList {
             object: ListObject::List,
             data: models
                 .iter()
-                .map(|m| Model::from(m.engine.info()))
+                .map(|m| m.engine.info())
+                .filter(|info| key.0.models.allows(&info.id))
+                .map(Model::from)
                 .collect(),
         }))
     }
@@ -32,15 +36,17 @@ impl ModelsApi {
     #[oai(path = "/:model", method = "get", operation_id = "retrieveModel")]
     async fn retrieve(
         &self,
-        _key: ApiKey,
+        key: ApiKey,
         app: Data<&App>,
         /// Its name.
         model: Path<String>,
     ) -> Result<Json<Model>, ApiError> {
+        key.0.may(KeyScope::ModelRead)?;
         let served = app
             .models
             .get(&model)
             .map_err(|error| ApiError::from(&error))?;
+        let served = served.filter(|_| key.0.models.allows(&model));
         let served = served.ok_or_else(|| ApiError::model_not_found(&model))?;
         Ok(Json(Model::from(served.engine.info())))
     }

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::body::{self, BodyLimits};
+use super::body::{self, Bodies};
 use super::error::ApiError;
 
 /// A JSON body.
@@ -51,8 +51,9 @@ impl<T: Type + DeserializeOwned> ParsePayload for Json<T> {
     const IS_REQUIRED: bool = true;
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
-        let limits = Data::<&BodyLimits>::from_request_without_body(request).await?;
-        let (bytes, _room) = body::read(request, body.take()?, limits.0).await?;
+        let bodies = Data::<&Bodies>::from_request_without_body(request).await?;
+        let limits = bodies.0.of(request);
+        let (bytes, _room) = body::read(request, body.take()?, limits).await?;
         Ok(Self(parse(&bytes)?))
     }
 }
@@ -158,32 +159,38 @@ fn explain(path: &str, error: &str) -> ApiError {
         return ApiError::param(param, Some("missing_required_parameter"), message);
     }
     if let Some(rest) = error.strip_prefix("unknown variant `") {
+        // "one of `a`, `b`, `c`", "`a` or `b`" or "`a`".
         let known = rest
-            .rsplit_once("expected one of ")
+            .rsplit_once(", expected ")
             .map_or("", |(_, known)| known);
-        let known = known.replace('`', "'");
+        let known = known.strip_prefix("one of ").unwrap_or(known);
+        let known = known.replace("` or `", "`, `").replace('`', "'");
         let message = format!("Invalid value for '{path}'. Supported values are: {known}.");
         return ApiError::param(path, Some("invalid_value"), message);
     }
-    let described = error
-        .strip_prefix("invalid type: ")
-        .or_else(|| error.strip_prefix("invalid value: "))
-        .and_then(|rest| rest.rsplit_once(", expected "));
-    let message = match described {
-        Some((got, expected)) => format!(
-            "Invalid type for '{path}': expected {}, but got {} instead.",
-            expected_words(expected),
-            got_words(got),
-        ),
+    let parts = |prefix| error.strip_prefix(prefix)?.rsplit_once(", expected ");
+    if let Some((got, expected)) = parts("invalid type: ") {
+        let (expected, got) = (expected_words(expected), got_words(got));
+        let message =
+            format!("Invalid type for '{path}': expected {expected}, but got {got} instead.");
+        return ApiError::param(path, Some("invalid_type"), message);
+    }
+    let message = match parts("invalid value: ") {
+        Some((_, expected)) => {
+            let expected = expected_words(expected);
+            format!("Invalid value for '{path}': expected {expected}.")
+        }
         None => format!("Invalid value for '{path}'."),
     };
-    ApiError::param(path, Some("invalid_type"), message)
+    ApiError::param(path, Some("invalid_value"), message)
 }
 
 fn expected_words(expected: &str) -> &str {
     match expected {
         "f32" | "f64" => "a decimal number",
-        "i64" | "u64" | "i32" | "u32" => "an integer of at most 64 bits",
+        "i64" => "an integer of at most 64 bits",
+        "u64" | "usize" => "an integer of 0 or more",
+        "u32" => "an integer from 0 to 4294967295",
         "a sequence" => "an array",
         "a map" => "an object",
         known => known,
@@ -205,6 +212,8 @@ fn got_words(got: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::openai::chat::ChatRequest;
 
@@ -296,6 +305,27 @@ mod tests {
             assert_eq!(at, param, "{body}: {message}");
             assert!(message.contains(words), "{body}: {message}");
         }
+    }
+
+    #[test]
+    fn what_is_supported_is_listed_however_many_there_are() {
+        #[derive(Debug, serde::Deserialize)]
+        enum One {
+            A,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        enum Two {
+            A,
+            B,
+        }
+        let message = |result: Result<(), ApiError>| result.expect_err("no such").message;
+        let one = message(parse::<HashMap<String, One>>(br#"{"x":"Z"}"#).map(drop));
+        assert!(one.ends_with("Supported values are: 'A'."), "{one}");
+        let two = message(parse::<HashMap<String, Two>>(br#"{"x":"Z"}"#).map(drop));
+        assert!(two.ends_with("Supported values are: 'A', 'B'."), "{two}");
+        let below = parse::<HashMap<String, u64>>(br#"{"x":-1}"#).expect_err("negative");
+        assert_eq!(below.code, Some("invalid_value"));
+        assert!(below.message.contains("0 or more"), "{}", below.message);
     }
 
     #[test]

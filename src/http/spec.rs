@@ -18,6 +18,14 @@ pub enum Tag {
     Chat,
     /// What can be asked.
     Models,
+    /// What the caller may use.
+    Limits,
+    /// Signing in and out, one's own account.
+    Identity,
+    /// People, keys and settings of the whole organization.
+    Administration,
+    /// Projects and all that belongs to them.
+    Projects,
     /// For load balancers and supervisors.
     Health,
 }

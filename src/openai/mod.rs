@@ -1,11 +1,15 @@
 //! OpenAI's wire types, as its own SDK declares them. The OpenAPI document is generated from them.
 //!
+//! - [`admin`]: the administration
 //! - [`chat`]: what a chat completion is asked with
 //! - [`completion`]: what it is answered with, whole or in chunks
 //! - [`model`]: the models' listing
+//! - [`page`]: lists a page at a time
 //! - [`error`]: the body of every error
 
+pub mod admin;
 pub mod chat;
 pub mod completion;
 pub mod error;
 pub mod model;
+pub mod page;

@@ -1,7 +1,10 @@
 //! The usage row of one request, from its first moment on.
 
+use crate::app::App;
+use crate::config::Price;
 use crate::engine::{EngineError, TokenUsage};
 use crate::http::error::ApiError;
+use crate::limits::Permit;
 use crate::openai::completion::{Finish, Usage};
 use crate::records::{Outcome, RecordError, UsageRecorder, UsageRow};
 
@@ -18,17 +21,22 @@ pub(super) struct Ledger {
     recorder: UsageRecorder,
     row: UsageRow,
     arrived: std::time::Instant,
+    /// Given back, but for what the row says, when the row is settled.
+    permit: Option<Permit>,
+    price: Option<Price>,
     /// Set as soon as the row has been handed over, whether or not anybody waits for it.
     settled: bool,
 }
 
 impl Ledger {
-    pub(super) fn open(recorder: UsageRecorder, caller: Caller, model: &str, stream: bool) -> Self {
+    pub(super) fn open(app: &App, caller: &Caller, model: &str, stream: bool) -> Self {
+        let principal = &caller.principal;
         let row = UsageRow {
-            request_id: caller.request_id,
+            request_id: caller.request_id.clone(),
             created_at_ms: caller.arrived_ms,
-            api_key_id: caller.principal.key_id,
-            project_id: caller.principal.project_id,
+            api_key_id: principal.key_id.clone(),
+            project_id: principal.project_id.clone(),
+            user_id: principal.user_id.clone(),
             model: model.chars().take(LONGEST_MODEL_NAME).collect(),
             endpoint: "chat.completions".to_owned(),
             stream,
@@ -42,16 +50,39 @@ impl Ledger {
             queue_ms: 0,
             first_token_ms: None,
             duration_ms: 0,
+            cost_nanousd: 0,
+            guardrails: None,
+            cache: None,
         };
         Self {
-            recorder,
+            recorder: app.usage.clone(),
             row,
             arrived: caller.arrived,
+            permit: None,
+            price: app.config.prices.get(model).copied(),
             settled: false,
         }
     }
 
-    /// The prompt is known.
+    /// Keeps what the request may use until it is known what it has used.
+    pub(super) fn hold(&mut self, permit: Permit) -> &mut Permit {
+        self.permit.insert(permit)
+    }
+
+    /// What the request has used is known.
+    fn give_back(&mut self) {
+        let row = &mut self.row;
+        if let Some(price) = &self.price {
+            row.cost_nanousd =
+                price.nanousd(row.input_tokens, row.cached_tokens, row.output_tokens);
+        }
+        if let Some(mut permit) = self.permit.take() {
+            let tokens = u64::from(row.input_tokens) + u64::from(row.output_tokens);
+            permit.settle(tokens, u64::try_from(row.cost_nanousd).unwrap_or(0));
+        }
+    }
+
+    /// The model gets the prompt. Whoever has not come so far pays nothing.
     pub(super) fn prompt(&mut self, tokens: usize) {
         self.row.input_tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
     }
@@ -136,6 +167,7 @@ impl Ledger {
             return Ok(());
         }
         self.row.duration_ms = millis(self.arrived);
+        self.give_back();
         let (recorder, row) = (self.recorder.clone(), self.row.clone());
         // On a task of its own: a client that leaves now must not take its row along.
         tokio::spawn(async move { recorder.commit(row).await })
@@ -153,6 +185,7 @@ impl Drop for Ledger {
                 self.row.error = Some("server_error".to_owned());
             }
             self.row.duration_ms = millis(self.arrived);
+            self.give_back();
             self.recorder.commit_detached(self.row.clone());
         }
     }

@@ -12,7 +12,7 @@ use crate::engine::{EngineError, Event, Generation, ModelInfo, Prepared, TokenLo
 use crate::openai::completion::{Finish, Usage};
 
 use super::ledger::Ledger;
-use super::{Failure, LONGEST_SILENCE, bounded};
+use super::{Caller, Failure, LONGEST_SILENCE, bounded};
 
 /// As long as OpenAI's SDKs wait for an answer: whoever still queues then has given up.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
@@ -56,6 +56,8 @@ pub struct Run {
     total: Option<Usage>,
     over: bool,
     ledger: Ledger,
+    /// Whose turn it is.
+    key_id: String,
     cut: CancellationToken,
 }
 
@@ -64,10 +66,9 @@ impl Run {
         model: ServedModel,
         prepared: Prepared,
         choices: u32,
-        mut ledger: Ledger,
-        cut: CancellationToken,
+        caller: &Caller,
+        ledger: Ledger,
     ) -> Self {
-        ledger.prompt(prepared.prompt.len());
         Self {
             model,
             prepared,
@@ -80,7 +81,8 @@ impl Run {
             total: None,
             over: false,
             ledger,
-            cut,
+            key_id: caller.principal.key_id.clone(),
+            cut: caller.cut.clone(),
         }
     }
 
@@ -165,10 +167,11 @@ impl Run {
             let late = EngineError::Busy {
                 retry_after: LONGEST_WAIT / 10,
             };
-            let place = self.model.admission.enter();
+            let place = self.model.admission.enter(&self.key_id);
             let place = bounded(&self.cut, LONGEST_WAIT, late, place).await;
             self.ledger.queued(since);
             self.place = Some(Arc::new(place?));
+            self.ledger.prompt(self.prepared.prompt.len());
         }
         let Some(place) = self.place.clone() else {
             return Err(EngineError::Failed("there is no place".to_owned()).into());

@@ -1,9 +1,9 @@
 use std::io::Write;
 
-use futures_util::TryStreamExt;
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 
-use super::UsageRow;
-use crate::store::{Store, StoreError};
+use super::{Actor, AuditEvent, UsageRow};
+use crate::store::{Store, StoreError, UsageFilter};
 
 /// How rows are written out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -23,44 +23,83 @@ pub enum ExportError {
     Write(#[from] std::io::Error),
 }
 
-/// Writes every usage row, in the order of recording, a page in memory at a time.
+/// Usage rows in the order of recording, as text, a page in memory at a time. That it is exported is
+/// audited first.
 ///
 /// # Errors
-/// When the database cannot be read or `out` not be written.
+/// When it cannot be audited; the stream's, when the database cannot be read.
 pub async fn export_usage(
     store: &Store,
+    by: &Actor,
+    filter: UsageFilter,
     format: ExportFormat,
+) -> Result<impl Stream<Item = Result<Vec<u8>, ExportError>> + Send + use<>, ExportError> {
+    let mut event = AuditEvent::about("usage.exported", "usage")
+        .with("from_ms", filter.from_ms)
+        .with("until_ms", filter.until_ms)
+        .with("project_ids", filter.project_ids.clone());
+    if let [project] = filter.project_ids.as_slice() {
+        event = event.in_project(project);
+    }
+    store.audit(by, &event).await?;
+    let header = match format {
+        ExportFormat::Jsonl => Vec::new(),
+        ExportFormat::Csv => csv_text(|csv| Ok(csv.write_record(CSV_COLUMNS)?))?,
+    };
+    let pages = store.usage_pages(filter);
+    let pages = pages.map(move |page| match format {
+        ExportFormat::Jsonl => json_lines(&page?),
+        ExportFormat::Csv => csv_text(|csv| {
+            let rows = page?.into_iter();
+            rows.map(disarmed)
+                .try_for_each(|row| Ok(csv.serialize(row)?))
+        }),
+    });
+    Ok(stream::once(async { Ok(header) }).chain(pages))
+}
+
+/// Writes an export out.
+///
+/// # Errors
+/// Those of the export, and when `out` cannot be written.
+pub async fn write_export(
+    export: impl Stream<Item = Result<Vec<u8>, ExportError>>,
     mut out: impl Write,
 ) -> Result<(), ExportError> {
-    let rows = store.usage_rows();
-    let mut rows = std::pin::pin!(rows);
-    match format {
-        ExportFormat::Jsonl => {
-            while let Some(row) = rows.try_next().await? {
-                serde_json::to_writer(&mut out, &row).map_err(std::io::Error::from)?;
-                out.write_all(b"\n")?;
-            }
-        }
-        ExportFormat::Csv => {
-            let mut csv = csv::WriterBuilder::new()
-                .has_headers(false)
-                .from_writer(&mut out);
-            csv.write_record(CSV_COLUMNS).map_err(io_error)?;
-            while let Some(row) = rows.try_next().await? {
-                csv.serialize(disarmed(row)).map_err(io_error)?;
-            }
-            csv.flush()?;
-        }
+    let mut export = std::pin::pin!(export);
+    while let Some(page) = export.try_next().await? {
+        out.write_all(&page)?;
     }
     Ok(out.flush()?)
 }
 
+/// One JSON object a line.
+pub(super) fn json_lines<T: serde::Serialize>(rows: &[T]) -> Result<Vec<u8>, ExportError> {
+    let mut text = Vec::new();
+    for row in rows {
+        serde_json::to_writer(&mut text, row).map_err(std::io::Error::from)?;
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
+fn csv_text(
+    write: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> Result<(), ExportError>,
+) -> Result<Vec<u8>, ExportError> {
+    let mut csv = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_writer(Vec::new());
+    write(&mut csv)?;
+    csv.into_inner().map_err(|error| error.into_error().into())
+}
+
 /// The fields of [`UsageRow`], in order; written also when there are no rows.
-const CSV_COLUMNS: [&str; 17] = [
+const CSV_COLUMNS: [&str; 21] = [
     "request_id",
     "created_at_ms",
     "api_key_id",
     "project_id",
+    "user_id",
     "model",
     "endpoint",
     "stream",
@@ -74,6 +113,9 @@ const CSV_COLUMNS: [&str; 17] = [
     "queue_ms",
     "first_token_ms",
     "duration_ms",
+    "cost_nanousd",
+    "guardrails",
+    "cache",
 ];
 
 /// A client chooses the model's name; it must not become a formula in a spreadsheet.
@@ -90,10 +132,12 @@ fn disarmed(mut row: UsageRow) -> UsageRow {
     row
 }
 
-fn io_error(error: csv::Error) -> std::io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => std::io::Error::other(format!("{other:?}")),
+impl From<csv::Error> for ExportError {
+    fn from(error: csv::Error) -> Self {
+        Self::Write(match error.into_kind() {
+            csv::ErrorKind::Io(error) => error,
+            other => std::io::Error::other(format!("{other:?}")),
+        })
     }
 }
 
@@ -101,6 +145,9 @@ fn io_error(error: csv::Error) -> std::io::Error {
 mod tests {
     use super::super::Outcome;
     use super::*;
+    use crate::app::Data;
+    use crate::clock::Clock;
+    use crate::store::DataDir;
 
     fn row(id: &str, model: &str) -> UsageRow {
         UsageRow {
@@ -108,6 +155,7 @@ mod tests {
             created_at_ms: 1_700_000_000_123,
             api_key_id: "key_1".into(),
             project_id: "proj_1".into(),
+            user_id: None,
             model: model.into(),
             endpoint: "chat.completions".into(),
             stream: false,
@@ -121,16 +169,22 @@ mod tests {
             queue_ms: 0,
             first_token_ms: None,
             duration_ms: 3,
+            cost_nanousd: 0,
+            guardrails: None,
+            cache: None,
         }
     }
 
     async fn exported(format: ExportFormat, rows: &[UsageRow]) -> String {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("microllm.db")).await.unwrap();
+        let data = DataDir::prepare(dir.path()).unwrap();
+        let store = Data::open(&data).await.unwrap().store;
         let rows: Vec<&UsageRow> = rows.iter().collect();
         store.insert_usage(&rows).await.unwrap();
+        let (by, all) = (Actor::server(&Clock::system()), UsageFilter::default());
         let mut out = Vec::new();
-        export_usage(&store, format, &mut out).await.unwrap();
+        let export = export_usage(&store, &by, all, format).await.unwrap();
+        write_export(export, &mut out).await.unwrap();
         String::from_utf8(out).unwrap()
     }
 

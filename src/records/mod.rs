@@ -1,9 +1,21 @@
-//! Usage records that lose nothing: an answer is acknowledged only after its row is durable.
+//! Records that lose nothing: an answer is acknowledged only after its usage row is durable, a
+//! change happens only together with its audit row.
 
+mod alerts;
+mod audit;
+mod audit_chain;
+mod audit_export;
 mod export;
+mod housekeeping;
+mod retention;
+mod syslog;
 mod usage;
 
-pub use export::{ExportError, ExportFormat, export_usage};
+pub use audit::{Actor, ActorKind, AuditEvent};
+pub use audit_chain::{ChainError, Head, verify_audit};
+pub use audit_export::{AuditFormat, export_audit};
+pub use export::{ExportError, ExportFormat, export_usage, write_export};
+pub use housekeeping::Housekeeping;
 pub use usage::UsageRecorder;
 
 use serde::Serialize;
@@ -17,6 +29,8 @@ pub struct UsageRow {
     pub created_at_ms: i64,
     pub api_key_id: String,
     pub project_id: String,
+    /// Whose key or session it was; none for a service account's.
+    pub user_id: Option<String>,
     pub model: String,
     /// `chat.completions`.
     pub endpoint: String,
@@ -37,6 +51,12 @@ pub struct UsageRow {
     pub first_token_ms: Option<u32>,
     /// From arrival to this record.
     pub duration_ms: u32,
+    /// Billionths of a US dollar, by the prices of the time.
+    pub cost_nanousd: i64,
+    /// The guardrails' verdict; none when they were not asked.
+    pub guardrails: Option<String>,
+    /// What the cache did; none when it was not asked.
+    pub cache: Option<String>,
 }
 
 /// How a request ended.

@@ -1,6 +1,11 @@
 use serde::Serialize;
+use serde_json::json;
 
+use super::json::{from_json, optional_json, to_json};
 use super::{Store, StoreError};
+use crate::auth::{ModelMode, ModelPermissions};
+use crate::limits::{CallerLimits, LimitSet};
+use crate::records::{Actor, AuditEvent};
 
 /// What a key opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
@@ -22,8 +27,10 @@ pub struct KeyRow {
     pub name: String,
     /// Of a project key.
     pub project_id: Option<String>,
-    /// Owner of an admin key.
+    /// Owner; always of an admin key.
     pub user_id: Option<String>,
+    /// Owner of a project key, instead of a person.
+    pub service_account_id: Option<String>,
     #[serde(skip)]
     pub pepper_id: String,
     /// HMAC-SHA-256 of the key under that pepper.
@@ -31,6 +38,12 @@ pub struct KeyRow {
     pub digest: Vec<u8>,
     /// The key's last four characters, for people to tell keys apart.
     pub last4: String,
+    /// None: all that its kind has.
+    pub scopes: Option<Vec<String>>,
+    /// None: all that its project has.
+    pub models: Option<Vec<String>>,
+    pub limits: LimitSet,
+    pub guardrail_policy: Option<String>,
     /// Unix seconds, as all that follow.
     pub created_at: i64,
     /// To the minute.
@@ -39,55 +52,116 @@ pub struct KeyRow {
     pub revoked_at: Option<i64>,
 }
 
-/// What is needed of a key to decide about a request.
+/// What is needed of a key, and of whom it belongs to, to decide about a request.
 #[derive(Debug, Clone)]
 pub struct LiveKey {
     pub id: String,
     pub kind: KeyKind,
     pub project_id: Option<String>,
     pub user_id: Option<String>,
+    /// The digest that was asked for: the key's, or that of the one which it replaced.
     pub digest: Vec<u8>,
+    pub scopes: Option<Vec<String>>,
+    pub models: Option<Vec<String>>,
+    pub guardrail_policy: Option<String>,
+    pub permissions: Option<ModelPermissions>,
+    pub limits: CallerLimits,
     pub last_used_at: Option<i64>,
     pub expires_at: Option<i64>,
-    pub revoked_at: Option<i64>,
-    /// When the key's project was archived.
-    pub archived_at: Option<i64>,
-}
-
-/// A project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ProjectRow {
-    /// `proj_…`
-    pub id: String,
-    pub name: String,
-    /// Unix seconds.
-    pub created_at: i64,
-    pub archived_at: Option<i64>,
+    /// Revoked, its project archived, its owner disabled, no longer in the project, or,
+    /// of an admin key, no longer an owner.
+    pub is_ended: bool,
 }
 
 impl Store {
-    /// The key of this digest, live or not.
+    /// The key of this digest, live or not; also the key that has replaced it, for as long as both
+    /// work.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn key_by_digest(&self, digest: &[u8]) -> Result<Option<LiveKey>, StoreError> {
-        Ok(sqlx::query_as!(
-            LiveKey,
+    /// When the database cannot be read, or holds what this program does not write.
+    pub async fn key_by_digest(
+        &self,
+        digest: &[u8],
+        now: i64,
+    ) -> Result<Option<LiveKey>, StoreError> {
+        let found = sqlx::query!(
             r#"SELECT k.id, k.kind AS "kind: KeyKind", k.project_id, k.user_id, k.digest,
-                      k.last_used_at, k.expires_at, k.revoked_at, p.archived_at
-               FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id
-               WHERE k.digest = ?"#,
-            digest
+                      k.previous_digest, k.scopes, k.models, k.limits,
+                      coalesce(k.guardrail_policy, p.guardrail_policy) AS guardrail_policy,
+                      k.last_used_at, k.expires_at,
+                      m.mode AS "mode?: ModelMode", m.model_ids AS "model_ids?",
+                      p.limits AS "project_limits?", u.limits AS "user_limits?",
+                      o.limits AS organization_limits,
+                      k.revoked_at IS NOT NULL OR p.archived_at IS NOT NULL
+                          OR u.disabled_at IS NOT NULL OR u.erased_at IS NOT NULL
+                          OR s.deleted_at IS NOT NULL
+                          OR (k.kind = 'admin' AND u.role <> 'owner')
+                          OR (k.kind = 'project' AND k.user_id IS NOT NULL
+                              AND b.user_id IS NULL) AS "is_ended!: bool"
+               FROM api_keys k
+               JOIN organization o
+               LEFT JOIN projects p ON p.id = k.project_id
+               LEFT JOIN users u ON u.id = k.user_id
+               LEFT JOIN project_members b
+                   ON b.project_id = k.project_id AND b.user_id = k.user_id
+               LEFT JOIN service_accounts s ON s.id = k.service_account_id
+               LEFT JOIN model_permissions m ON m.project_id = k.project_id
+               WHERE k.digest = ?1 OR (k.previous_digest = ?1 AND k.previous_expires_at > ?2)"#,
+            digest,
+            now
         )
         .fetch_optional(&self.reader)
-        .await?)
+        .await?;
+        let Some(key) = found else {
+            return Ok(None);
+        };
+        let permissions = match (key.mode, key.model_ids) {
+            (Some(mode), Some(ids)) => Some(ModelPermissions {
+                mode,
+                model_ids: from_json(&ids, "model_permissions")?,
+            }),
+            _ => None,
+        };
+        let set = |text: Option<&str>| match text {
+            None | Some("{}") => Ok(LimitSet::default()),
+            Some(text) => from_json(text, "limits"),
+        };
+        let is_current = key.digest == digest;
+        Ok(Some(LiveKey {
+            id: key.id,
+            kind: key.kind,
+            project_id: key.project_id,
+            user_id: key.user_id,
+            digest: match key.previous_digest {
+                Some(previous) if !is_current => previous,
+                _ => key.digest,
+            },
+            scopes: optional_json(key.scopes.as_deref(), "scopes")?,
+            models: optional_json(key.models.as_deref(), "models")?,
+            guardrail_policy: key.guardrail_policy,
+            permissions,
+            limits: CallerLimits {
+                key: set(Some(&key.limits))?,
+                project: set(key.project_limits.as_deref())?,
+                user: set(key.user_limits.as_deref())?,
+                organization: set(Some(&key.organization_limits))?,
+            },
+            last_used_at: key.last_used_at,
+            expires_at: key.expires_at,
+            is_ended: key.is_ended,
+        }))
     }
 
+    /// Stores a new key.
+    ///
     /// # Errors
     /// When the project or the owner is unknown, or the database cannot be written.
-    pub async fn insert_key(&self, key: &KeyRow) -> Result<(), StoreError> {
-        let mut connection = self.writer.acquire().await?;
-        insert_key(&mut connection, key).await
+    pub async fn insert_key(&self, key: &KeyRow, by: &Actor) -> Result<(), StoreError> {
+        let mut change = self.change_by(by).await?;
+        insert_key(change.on(), key).await?;
+        change
+            .commit(by, &[key_event("api_key.created", key)])
+            .await
     }
 
     /// Every key, newest first, without paging: an organization has tens.
@@ -95,29 +169,41 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
-        Ok(sqlx::query_as!(
-            KeyRow,
-            r#"SELECT id, kind AS "kind: KeyKind", name, project_id, user_id, pepper_id, digest,
-                      last4, created_at, last_used_at, expires_at, revoked_at
-               FROM api_keys ORDER BY created_at DESC, id DESC"#
+        let rows = sqlx::query_as!(
+            StoredKey,
+            r#"SELECT id, kind AS "kind: KeyKind", name, project_id, user_id, service_account_id,
+                      pepper_id, digest, last4, scopes, models, limits, guardrail_policy,
+                      created_at, last_used_at, expires_at, revoked_at
+               FROM api_keys ORDER BY id DESC"#
         )
         .fetch_all(&self.reader)
-        .await?)
+        .await?;
+        rows.into_iter().map(KeyRow::try_from).collect()
     }
 
     /// Ends a key. Returns whether there was a live key of this id.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn revoke_key(&self, id: &str, now: i64) -> Result<bool, StoreError> {
-        let done = sqlx::query!(
-            "UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
+    pub async fn revoke_key(&self, id: &str, by: &Actor) -> Result<bool, StoreError> {
+        let mut change = self.change_by(by).await?;
+        let now = by.at();
+        let revoked = sqlx::query!(
+            "UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL
+             RETURNING project_id",
             now,
             id
         )
-        .execute(&self.writer)
+        .fetch_optional(change.on())
         .await?;
-        Ok(done.rows_affected() > 0)
+        let Some(revoked) = revoked else {
+            change.abandon().await?;
+            return Ok(false);
+        };
+        let mut event = AuditEvent::about("api_key.deleted", id);
+        event.project_id = revoked.project_id;
+        change.commit(by, &[event]).await?;
+        Ok(true)
     }
 
     /// Notes that a key was used; never moves back.
@@ -140,43 +226,109 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn peppers_in_use(&self) -> Result<Vec<String>, StoreError> {
-        Ok(
-            sqlx::query_scalar!("SELECT DISTINCT pepper_id FROM api_keys WHERE revoked_at IS NULL")
-                .fetch_all(&self.reader)
-                .await?,
-        )
-    }
-
-    /// Every project, oldest first; the first is the default one.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn projects(&self) -> Result<Vec<ProjectRow>, StoreError> {
-        Ok(sqlx::query_as!(
-            ProjectRow,
-            "SELECT id, name, created_at, archived_at FROM projects ORDER BY created_at, id"
+        Ok(sqlx::query_scalar!(
+            r#"SELECT pepper_id AS "id!: String" FROM api_keys WHERE revoked_at IS NULL
+                 UNION SELECT previous_pepper_id FROM api_keys
+                 WHERE revoked_at IS NULL AND previous_pepper_id IS NOT NULL"#
         )
         .fetch_all(&self.reader)
         .await?)
     }
 }
 
+/// A key as its columns hold it.
+pub(super) struct StoredKey {
+    pub id: String,
+    pub kind: KeyKind,
+    pub name: String,
+    pub project_id: Option<String>,
+    pub user_id: Option<String>,
+    pub service_account_id: Option<String>,
+    pub pepper_id: String,
+    pub digest: Vec<u8>,
+    pub last4: String,
+    pub scopes: Option<String>,
+    pub models: Option<String>,
+    pub limits: String,
+    pub guardrail_policy: Option<String>,
+    pub created_at: i64,
+    pub last_used_at: Option<i64>,
+    pub expires_at: Option<i64>,
+    pub revoked_at: Option<i64>,
+}
+
+impl TryFrom<StoredKey> for KeyRow {
+    type Error = StoreError;
+
+    fn try_from(key: StoredKey) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: key.id,
+            kind: key.kind,
+            name: key.name,
+            project_id: key.project_id,
+            user_id: key.user_id,
+            service_account_id: key.service_account_id,
+            pepper_id: key.pepper_id,
+            digest: key.digest,
+            last4: key.last4,
+            scopes: optional_json(key.scopes.as_deref(), "scopes")?,
+            models: optional_json(key.models.as_deref(), "models")?,
+            limits: from_json(&key.limits, "limits")?,
+            guardrail_policy: key.guardrail_policy,
+            created_at: key.created_at,
+            last_used_at: key.last_used_at,
+            expires_at: key.expires_at,
+            revoked_at: key.revoked_at,
+        })
+    }
+}
+
+/// What the audit says of a key.
+pub(super) fn key_event(kind: &'static str, key: &KeyRow) -> AuditEvent {
+    let mut event = AuditEvent::about(kind, &key.id);
+    event.project_id.clone_from(&key.project_id);
+    event.with(
+        "data",
+        json!({
+            "kind": key.kind,
+            // A person's key may be named after them, and what is in the audit cannot be erased.
+            "name": key.user_id.is_none().then_some(&key.name),
+            "scopes": key.scopes,
+            "models": key.models,
+            "limits": key.limits,
+            "guardrail_policy": key.guardrail_policy,
+            "expires_at": key.expires_at,
+            "user_id": key.user_id,
+            "service_account_id": key.service_account_id,
+        }),
+    )
+}
+
 pub(super) async fn insert_key(
     connection: &mut sqlx::SqliteConnection,
     key: &KeyRow,
 ) -> Result<(), StoreError> {
+    let scopes = key.scopes.as_ref().map(to_json);
+    let models = key.models.as_ref().map(to_json);
+    let limits = to_json(&key.limits);
     sqlx::query!(
-        "INSERT INTO api_keys (id, kind, name, project_id, user_id, pepper_id, digest, last4,
-                               created_at, last_used_at, expires_at, revoked_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO api_keys (id, kind, name, project_id, user_id, service_account_id, pepper_id,
+                               digest, last4, scopes, models, limits, guardrail_policy, created_at,
+                               last_used_at, expires_at, revoked_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         key.id,
         key.kind,
         key.name,
         key.project_id,
         key.user_id,
+        key.service_account_id,
         key.pepper_id,
         key.digest,
         key.last4,
+        scopes,
+        models,
+        limits,
+        key.guardrail_policy,
         key.created_at,
         key.last_used_at,
         key.expires_at,

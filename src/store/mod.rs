@@ -4,16 +4,52 @@
 //! other. So there is one connection that writes and a small pool that can only read. A second
 //! writer would gain nothing: SQLite would make it wait, without a queue.
 
+mod accounts;
+mod audit;
+mod audit_log;
+mod change;
 mod data_dir;
+mod edit;
+mod invites;
+mod json;
 mod keys;
+mod managed_keys;
+mod organization;
+mod page;
+mod people;
+mod person_record;
+mod projects;
+mod service_accounts;
+mod sessions;
 mod setup;
+mod spend_alerts;
 mod usage;
+mod usage_read;
+mod usage_sums;
 mod writing;
 
+pub use accounts::{AccountRow, Admission, Joined};
+pub use audit::AuditRow;
+pub use audit_log::{AuditEntry, AuditFilter, AuditPosition, AuditStart};
+pub use change::{AuditKey, ChainedRow, PersonalRow};
 pub use data_dir::{DataDir, DataDirError, write_private};
-pub use keys::{KeyKind, KeyRow, LiveKey, ProjectRow};
+pub use invites::{InviteRow, InvitedProject};
+pub use keys::{KeyKind, KeyRow, LiveKey};
+pub use managed_keys::{KeyRing, Rotated};
+pub use organization::{ModelPermissionsRow, OrganizationRow, RateLimitRow};
+pub use page::Cursor;
+pub use people::{Membership, PersonError, PersonRow};
+pub use person_record::{
+    InviteRecord, MembershipRecord, PersonRecord, ProfileRecord, SessionRecord, UsageTotals,
+};
+pub use projects::{MemberRow, ProjectRow};
+pub use service_accounts::{ServiceAccountRow, ServiceRole};
+pub use sessions::{ActingProject, LivePerson, Refreshed, SecondProof, SessionRow};
 pub use setup::{FirstRows, UserRow};
-pub use usage::StoredUsage;
+pub use spend_alerts::{Month, ReachedAlert, SpendAlertRow};
+pub use usage::{StoredUsage, UsageFilter};
+pub use usage_read::{UsageGroups, UsageQuestion, UsageSum, Width};
+pub use usage_sums::MINUTES_KEPT;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,6 +74,8 @@ const WAL_LIMIT: &str = "67108864";
 pub struct Store {
     writer: SqlitePool,
     reader: SqlitePool,
+    /// None: only for what needs no audit.
+    audit_key: Option<AuditKey>,
 }
 
 /// The database refused.
@@ -53,6 +91,20 @@ pub enum StoreError {
     },
     #[error("the database failed: {0}")]
     Query(#[from] sqlx::Error),
+    /// What a stored value says is not what this program writes.
+    #[error("the database holds an invalid {0}")]
+    Invalid(&'static str),
+    #[error("the operating system gave no random bytes: {0}")]
+    Random(String),
+    /// Whoever asks for a change was let in, and has been shut out since.
+    #[error("the session or key that asks for this has ended")]
+    ActorEnded,
+    /// A fault of this program: see [`Store::with_audit_key`].
+    #[error("the database was opened without the audit's key")]
+    NoAuditKey,
+    /// A fault of this program.
+    #[error("a change was to be made without an audit row")]
+    Unaudited,
 }
 
 impl Store {
@@ -90,7 +142,20 @@ impl Store {
             .connect_with(common.read_only(true))
             .await
             .map_err(open_error)?;
-        Ok(Self { writer, reader })
+        Ok(Self {
+            writer,
+            reader,
+            audit_key: None,
+        })
+    }
+
+    /// The same database, with what it takes to change what is audited.
+    #[must_use]
+    pub fn with_audit_key(self, key: AuditKey) -> Self {
+        Self {
+            audit_key: Some(key),
+            ..self
+        }
     }
 
     /// Whether the database answers; for readiness.

@@ -1,5 +1,8 @@
-use super::keys::insert_key;
+use super::keys::{insert_key, key_event};
+use super::projects::{insert_project, project_event};
 use super::{KeyRow, ProjectRow, Store, StoreError};
+use crate::auth::OrgRole;
+use crate::records::{Actor, AuditEvent};
 
 /// A person who manages the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,8 +13,7 @@ pub struct UserRow {
     pub email: String,
     /// Argon2id in PHC form.
     pub password_hash: String,
-    /// OpenAI's `owner` or `reader`.
-    pub role: String,
+    pub role: OrgRole,
     /// Unix seconds.
     pub created_at: i64,
 }
@@ -40,8 +42,8 @@ impl Store {
     pub async fn first_user(&self) -> Result<Option<UserRow>, StoreError> {
         Ok(sqlx::query_as!(
             UserRow,
-            "SELECT id, email, password_hash, role, created_at
-             FROM users ORDER BY created_at, id LIMIT 1"
+            r#"SELECT id, email, password_hash, role AS "role: OrgRole", created_at
+               FROM users ORDER BY created_at, id LIMIT 1"#
         )
         .fetch_optional(&self.reader)
         .await?)
@@ -52,42 +54,49 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn set_up(&self, first: &FirstRows) -> Result<bool, StoreError> {
-        let mut writing = self.writing().await?;
-        let mut tx = writing.begin().await?;
+    pub async fn set_up(&self, first: &FirstRows, by: &Actor) -> Result<bool, StoreError> {
+        let mut change = self.change_by(by).await?;
         let exists =
             sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM users) AS "exists: bool""#)
-                .fetch_one(&mut *tx)
+                .fetch_one(change.on())
                 .await?;
         if exists {
+            change.abandon().await?;
             return Ok(false);
         }
-        let user = &first.administrator;
+        let (user, project) = (&first.administrator, &first.project);
+        insert_project(change.on(), project).await?;
         sqlx::query!(
-            "INSERT INTO users (id, email, password_hash, role, created_at) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO users (id, email, password_hash, role, created_at, default_project_id)
+             VALUES (?, ?, ?, ?, ?, ?)",
             user.id,
             user.email,
             user.password_hash,
             user.role,
+            user.created_at,
+            project.id
+        )
+        .execute(change.on())
+        .await?;
+        sqlx::query!(
+            "INSERT INTO project_members (project_id, user_id, role, added_at)
+             VALUES (?, ?, 'owner', ?)",
+            project.id,
+            user.id,
             user.created_at
         )
-        .execute(&mut *tx)
+        .execute(change.on())
         .await?;
-        let project = &first.project;
-        sqlx::query!(
-            "INSERT INTO projects (id, name, created_at, archived_at) VALUES (?, ?, ?, ?)",
-            project.id,
-            project.name,
-            project.created_at,
-            project.archived_at
-        )
-        .execute(&mut *tx)
-        .await?;
+        let mut events = vec![
+            project_event(project),
+            AuditEvent::about("user.added", &user.id)
+                .with("data", serde_json::json!({ "role": user.role })),
+        ];
         for key in &first.keys {
-            insert_key(&mut tx, key).await?;
+            insert_key(change.on(), key).await?;
+            events.push(key_event("api_key.created", key));
         }
-        tx.commit().await?;
-        writing.done();
+        change.commit(by, &events).await?;
         Ok(true)
     }
 }

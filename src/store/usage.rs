@@ -1,7 +1,8 @@
 use futures_util::stream::{self, Stream, TryStreamExt};
 
-use super::{Store, StoreError};
-use crate::records::{Outcome, UsageRow};
+use super::json::to_json;
+use super::{Store, StoreError, usage_sums};
+use crate::records::{Actor, AuditEvent, Outcome, UsageRow};
 
 /// Rows fetched at a time when all are read.
 const PAGE: u32 = 1000;
@@ -11,6 +12,17 @@ const PAGE: u32 = 1000;
 pub struct StoredUsage {
     pub seq: i64,
     pub row: UsageRow,
+}
+
+/// Which usage rows are asked for. What is none or empty does not narrow it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UsageFilter {
+    /// Arrived then or later, in unix milliseconds.
+    pub from_ms: Option<i64>,
+    /// Arrived before, in unix milliseconds.
+    pub until_ms: Option<i64>,
+    pub project_ids: Vec<String>,
+    pub user_id: Option<String>,
 }
 
 impl Store {
@@ -30,8 +42,9 @@ impl Store {
                 "INSERT INTO usage (request_id, created_at_ms, api_key_id, project_id, model,
                                     endpoint, stream, status, outcome, finish_reason, error,
                                     input_tokens, output_tokens, cached_tokens, queue_ms,
-                                    first_token_ms, duration_ms)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                    first_token_ms, duration_ms, user_id, cost_nanousd, guardrails,
+                                    cache)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                  ON CONFLICT (request_id) DO NOTHING",
                 row.request_id,
                 row.created_at_ms,
@@ -49,57 +62,89 @@ impl Store {
                 row.cached_tokens,
                 row.queue_ms,
                 row.first_token_ms,
-                row.duration_ms
+                row.duration_ms,
+                row.user_id,
+                row.cost_nanousd,
+                row.guardrails,
+                row.cache
             )
             .execute(&mut *tx)
             .await?;
             written.push(done.rows_affected() == 1);
         }
+        let new: Vec<&UsageRow> = rows
+            .iter()
+            .zip(&written)
+            .filter_map(|(row, written)| written.then_some(*row))
+            .collect();
+        usage_sums::add(&mut tx, &new).await?;
         tx.commit().await?;
         writing.done();
         Ok(written)
     }
 
-    /// Every usage row that is there when the call is made, in the order of recording.
-    ///
-    /// Read a page at a time: a long read would keep SQLite from tidying up its log.
-    pub fn usage_rows(&self) -> impl Stream<Item = Result<UsageRow, StoreError>> + '_ {
-        stream::try_unfold(None, move |position| async move {
-            let (after, last) = match position {
-                Some(position) => position,
-                None => (0, self.last_usage_seq().await?),
-            };
-            let page = self.usage_page(after, last, PAGE).await?;
-            Ok::<_, StoreError>(
-                page.last()
-                    .map(|stored| stored.seq)
-                    .map(|seq| (stream::iter(page.into_iter().map(Ok)), Some((seq, last)))),
-            )
-        })
-        .try_flatten()
-        .map_ok(|stored| stored.row)
+    /// Every usage row that is there when the first is read, in the order of recording.
+    pub fn usage_rows(&self) -> impl Stream<Item = Result<UsageRow, StoreError>> + use<> {
+        self.usage_pages(UsageFilter::default())
+            .map_ok(|page| stream::iter(page.into_iter().map(Ok)))
+            .try_flatten()
     }
 
-    /// Up to `limit` rows with `after < seq <= last`.
+    /// The usage rows of `filter` that are there when the first is read, in the order of
+    /// recording.
+    ///
+    /// Read a page at a time: a long read would keep SQLite from tidying up its log.
+    pub fn usage_pages(
+        &self,
+        filter: UsageFilter,
+    ) -> impl Stream<Item = Result<Vec<UsageRow>, StoreError>> + Send + use<> {
+        let start = (self.clone(), filter, None);
+        stream::try_unfold(start, |(store, filter, position)| async move {
+            let (after, last) = match position {
+                Some(position) => position,
+                None => store.usage_bounds(&filter).await?,
+            };
+            let page = store.usage_page(&filter, after, last, PAGE).await?;
+            let Some(seq) = page.last().map(|stored| stored.seq) else {
+                return Ok::<_, StoreError>(None);
+            };
+            let page = page.into_iter().map(|stored| stored.row).collect();
+            Ok(Some((page, (store, filter, Some((seq, last))))))
+        })
+    }
+
+    /// Up to `limit` rows of `filter` with `after < seq <= last`.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn usage_page(
         &self,
+        filter: &UsageFilter,
         after: i64,
         last: i64,
         limit: u32,
     ) -> Result<Vec<StoredUsage>, StoreError> {
+        let projects = to_json(&filter.project_ids);
         let rows = sqlx::query!(
             r#"SELECT seq, request_id, created_at_ms, api_key_id, project_id, model, endpoint,
                       stream AS "stream: bool", status AS "status: u16",
                       outcome AS "outcome: Outcome", finish_reason, error,
                       input_tokens AS "input_tokens: u32", output_tokens AS "output_tokens: u32",
                       cached_tokens AS "cached_tokens: u32", queue_ms AS "queue_ms: u32",
-                      first_token_ms AS "first_token_ms: u32", duration_ms AS "duration_ms: u32"
-               FROM usage WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"#,
+                      first_token_ms AS "first_token_ms: u32", duration_ms AS "duration_ms: u32",
+                      user_id, cost_nanousd, guardrails, cache
+               FROM usage
+               WHERE seq > ?1 AND seq <= ?2
+                 AND (?3 IS NULL OR created_at_ms >= ?3) AND (?4 IS NULL OR created_at_ms < ?4)
+                 AND (?5 = '[]' OR project_id IN (SELECT value FROM json_each(?5)))
+                 AND (?6 IS NULL OR user_id = ?6)
+               ORDER BY seq LIMIT ?7"#,
             after,
             last,
+            filter.from_ms,
+            filter.until_ms,
+            projects,
+            filter.user_id,
             limit
         )
         .fetch_all(&self.reader)
@@ -124,15 +169,90 @@ impl Store {
                 queue_ms: r.queue_ms,
                 first_token_ms: r.first_token_ms,
                 duration_ms: r.duration_ms,
+                user_id: r.user_id,
+                cost_nanousd: r.cost_nanousd,
+                guardrails: r.guardrails,
+                cache: r.cache,
             },
         });
         Ok(stored.collect())
     }
 
-    async fn last_usage_seq(&self) -> Result<i64, StoreError> {
-        let last = sqlx::query_scalar!(r#"SELECT coalesce(max(seq), 0) AS "seq!: i64" FROM usage"#)
-            .fetch_one(&self.reader)
-            .await?;
-        Ok(last)
+    /// How many usage rows arrived before this time, in unix milliseconds.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn usage_before(&self, until_ms: i64) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar!(
+            "SELECT count(*) FROM usage WHERE created_at_ms < ?",
+            until_ms
+        )
+        .fetch_one(&self.reader)
+        .await?)
     }
+
+    /// Removes up to `limit` of the oldest usage rows that arrived before this time, in unix
+    /// milliseconds, and tells how many that were. Sums stay. `event` is audited with it: the first
+    /// batch's tells about all of them.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn prune_usage(
+        &self,
+        until_ms: i64,
+        limit: u32,
+        by: &Actor,
+        event: Option<AuditEvent>,
+    ) -> Result<u64, StoreError> {
+        match event {
+            Some(event) => {
+                let mut change = self.change_by(by).await?;
+                let removed = prune(change.on(), until_ms, limit).await?;
+                change.commit(by, &[event]).await?;
+                Ok(removed)
+            }
+            None => {
+                let mut writing = self.writing().await?;
+                let removed = prune(writing.connection(), until_ms, limit).await?;
+                writing.done();
+                Ok(removed)
+            }
+        }
+    }
+
+    /// Between which places the rows of a time are: after the first, up to the second.
+    async fn usage_bounds(&self, filter: &UsageFilter) -> Result<(i64, i64), StoreError> {
+        let (from, until) = (filter.from_ms, filter.until_ms);
+        if from.is_none() && until.is_none() {
+            let last =
+                sqlx::query_scalar!(r#"SELECT coalesce(max(seq), 0) AS "seq!: i64" FROM usage"#);
+            return Ok((0, last.fetch_one(&self.reader).await?));
+        }
+        let (from, until) = (from.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
+        let row = sqlx::query!(
+            r#"SELECT coalesce(min(seq), 1) AS "first!: i64", coalesce(max(seq), 0) AS "last!: i64"
+               FROM usage WHERE created_at_ms >= ? AND created_at_ms < ?"#,
+            from,
+            until
+        )
+        .fetch_one(&self.reader)
+        .await?;
+        Ok((row.first - 1, row.last))
+    }
+}
+
+async fn prune(
+    connection: &mut sqlx::SqliteConnection,
+    until_ms: i64,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM usage WHERE seq IN
+             (SELECT seq FROM usage WHERE created_at_ms < ? ORDER BY created_at_ms LIMIT ?)",
+        until_ms,
+        limit
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
 }

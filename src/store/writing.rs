@@ -1,5 +1,5 @@
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, Sqlite, Transaction};
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 
 use super::{Store, StoreError};
 
@@ -29,6 +29,11 @@ impl Writing {
     /// and writing.
     pub(super) async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, StoreError> {
         Ok(self.connection.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// For statements of its own, a transaction by hand included.
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
     }
 
     /// The transaction has ended well: the connection may be used again.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use microllm::app::{App, Data};
-use microllm::auth::set_up;
+use microllm::auth::{Passwords, set_up};
 use microllm::clock::Clock;
 use microllm::engine::registry::Registry;
 use microllm::store::DataDir;
@@ -32,7 +32,10 @@ async fn child() {
     let Some(dir) = std::env::var_os(DIR) else {
         return;
     };
-    let config = config(Path::new(&dir));
+    let mut config = config(Path::new(&dir));
+    // As fast as it can, which is more than the default lets through.
+    config.limits.requests_per_minute = 1 << 40;
+    config.limits.tokens_per_minute = 1 << 40;
     let data = DataDir::prepare(&config.data.dir).expect("a data directory");
     let data = Data::open(&data).await.expect("a database");
     let models = Registry::new(engines(4, CLIENTS).1);
@@ -76,6 +79,7 @@ async fn killing_the_server_loses_no_row_of_an_answer() {
         &data.store,
         &data.secrets,
         &Clock::system(),
+        &Passwords::new(&config(dir.path()).auth),
         "admin@example.org",
     )
     .await;
@@ -93,7 +97,16 @@ async fn killing_the_server_loses_no_row_of_an_answer() {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|i| tokio::spawn(load(address.clone(), key.clone(), i, answered.clone())))
             .collect();
-        tokio::time::sleep(Duration::from_millis(150 + 23 * round as u64)).await;
+        // However slow the machine is, there is something to lose.
+        let so_many = |least: usize| answered.lock().expect("no panic").len() >= least;
+        while !so_many((round + 1) * 6) {
+            assert!(
+                clients.iter().any(|client| !client.is_finished()),
+                "the server ended by itself"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(23 * round as u64)).await;
         // SIGKILL.
         child.kill().expect("killed");
         child.wait().expect("dead");

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
 use microllm::app::{App, Data};
-use microllm::auth::set_up;
+use microllm::auth::{Passwords, set_up};
 use microllm::clock::Clock;
 use microllm::config::{Config, Sources};
 use microllm::engine::admission::Admission;
 use microllm::engine::registry::{Registry, ServedModel};
+use microllm::limits::Limits;
 use microllm::records::UsageRow;
 use microllm::store::DataDir;
 use serde_json::{Value, json};
@@ -36,10 +37,14 @@ const MODELS: [(&str, Script); 10] = [
     ("panic", Script::PanicPrepare),
 ];
 
+/// The address of the first administrator.
+pub const ADMIN: &str = "admin@example.org";
+
 pub struct Server {
     pub address: SocketAddr,
     pub key: String,
     pub admin_key: String,
+    pub admin_password: String,
     pub app: App,
     pub client: reqwest::Client,
     pub shutdown: CancellationToken,
@@ -88,6 +93,14 @@ impl Server {
         server
     }
 
+    /// A server whose models answer this many at once.
+    pub async fn wide(concurrency: usize, change: impl FnOnce(&mut Config)) -> Self {
+        let mut server = Self::loading(change).await;
+        (server.engines, server.models) = engines(concurrency, 2);
+        server.load();
+        server
+    }
+
     /// A server whose models are not loaded yet.
     pub async fn loading(change: impl FnOnce(&mut Config)) -> Self {
         let dir = TempDir::new().expect("a directory");
@@ -96,9 +109,9 @@ impl Server {
         let data = DataDir::prepare(&config.data.dir).expect("a data directory");
         let data = Data::open(&data).await.expect("a database");
         let clock = Clock::system();
-        let first = set_up(&data.store, &data.secrets, &clock, "admin@example.org")
-            .await
-            .expect("a first start");
+        let passwords = Passwords::new(&config.auth);
+        let first = set_up(&data.store, &data.secrets, &clock, &passwords, ADMIN).await;
+        let first = first.expect("a first start");
         let app = App::new(config, clock, data, Registry::loading());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a free port");
@@ -109,6 +122,7 @@ impl Server {
         Self {
             address,
             key: first.api_key.key.expose().to_owned(),
+            admin_password: first.admin_password.expose().to_owned(),
             admin_key: first.admin_api_key.key.expose().to_owned(),
             app,
             client: reqwest::Client::builder()
@@ -125,6 +139,16 @@ impl Server {
 
     pub fn load(&self) {
         self.app.models.set(self.models.clone());
+    }
+
+    /// Limits that know only what is in the records.
+    pub fn limits_after_a_restart(&self) -> Limits {
+        let app = &self.app;
+        Limits::new(
+            app.store.clone(),
+            app.clock.clone(),
+            app.config.limits.clone(),
+        )
     }
 
     pub fn engine(&self, id: &str) -> &Scripted {

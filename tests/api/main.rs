@@ -2,6 +2,8 @@
 //! and an engine that does what the test's script says.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod administration;
+mod audit_api;
 mod browser;
 mod chat;
 mod crash;
@@ -9,11 +11,16 @@ mod engine;
 mod errors;
 mod harness;
 mod health;
+mod identity;
+mod jwt_attacks;
 mod leaving;
+mod limits;
+mod matrix;
 mod queue;
 mod raw;
 mod shutdown;
 mod spec;
 mod stream;
 mod usage;
+mod usage_api;
 mod validation;

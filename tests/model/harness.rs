@@ -80,7 +80,7 @@ pub fn endless() -> Sampling {
 /// Room enough for all tests: the engine itself takes one after the other.
 pub async fn place() -> Arc<Place> {
     static ADMISSION: LazyLock<Admission> = LazyLock::new(|| Admission::new(64, 64));
-    Arc::new(ADMISSION.enter().await.expect("a place"))
+    Arc::new(ADMISSION.enter("tests").await.expect("a place"))
 }
 
 pub fn request(messages: Vec<Message>, sampling: Sampling) -> GenerateRequest {

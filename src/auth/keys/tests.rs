@@ -3,7 +3,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 use crate::app::Data;
-use crate::auth::{FirstCredentials, SetupError, set_up};
+use crate::auth::{FirstCredentials, Passwords, SetupError, set_up};
 use crate::store::DataDir;
 
 struct Server {
@@ -25,9 +25,15 @@ async fn server() -> Server {
     let data = Data::open(&DataDir::prepare(dir.path()).unwrap())
         .await
         .unwrap();
-    let first = set_up(&data.store, &data.secrets, &clock, "admin@localhost")
-        .await
-        .unwrap();
+    let first = set_up(
+        &data.store,
+        &data.secrets,
+        &clock,
+        &passwords(),
+        "admin@localhost",
+    )
+    .await
+    .unwrap();
     Server {
         keys: Keys::new(data.store.clone(), data.secrets.clone(), clock.clone()),
         first,
@@ -39,8 +45,15 @@ async fn server() -> Server {
 }
 
 impl Server {
+    fn actor(&self) -> Actor {
+        Actor::server(&self.clock)
+    }
+
     fn project(&self) -> KeyOwner {
-        KeyOwner::Project(self.first.api_key.row.project_id.clone().unwrap())
+        KeyOwner::Project {
+            id: self.first.api_key.row.project_id.clone().unwrap(),
+            on_behalf_of: OnBehalfOf::Project,
+        }
     }
 
     async fn issue(&self, expires_at: Option<i64>) -> IssuedKey {
@@ -48,14 +61,15 @@ impl Server {
             name: "test".into(),
             owner: self.project(),
             expires_at,
+            rules: KeyRules::default(),
         };
-        self.keys.issue(new).await.unwrap()
+        self.keys.issue(new, &self.actor()).await.unwrap()
     }
 
     async fn refused(&self, key: &str) -> bool {
         matches!(self.keys.verify(key).await, Err(AuthError::InvalidKey))
             && matches!(
-                self.keys.verify_admin(key).await,
+                self.keys.verify_admin(key, self.actor()).await,
                 Err(AuthError::InvalidKey)
             )
     }
@@ -76,10 +90,18 @@ async fn each_kind_of_key_opens_only_its_own_door() {
     let project = server.first.api_key.key.expose();
     let admin = server.first.admin_api_key.key.expose();
     let error = server.keys.verify(admin).await.unwrap_err();
-    assert!(matches!(error, AuthError::WrongKind(_)), "{error}");
-    let error = server.keys.verify_admin(project).await.unwrap_err();
-    assert!(matches!(error, AuthError::WrongKind(_)), "{error}");
-    let owner = server.keys.verify_admin(admin).await.unwrap();
+    assert!(matches!(error, AuthError::Forbidden(_)), "{error}");
+    let error = server
+        .keys
+        .verify_admin(project, server.actor())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, AuthError::Forbidden(_)), "{error}");
+    let owner = server
+        .keys
+        .verify_admin(admin, server.actor())
+        .await
+        .unwrap();
     assert_eq!(Some(owner.user_id), server.first.admin_api_key.row.user_id);
 }
 
@@ -100,10 +122,28 @@ async fn a_revoked_key_is_refused_from_then_on() {
     let server = server().await;
     let issued = server.issue(None).await;
     server.keys.verify(issued.key.expose()).await.unwrap();
-    assert!(server.keys.revoke(&issued.row.id).await.unwrap());
+    assert!(
+        server
+            .keys
+            .revoke(&issued.row.id, &server.actor())
+            .await
+            .unwrap()
+    );
     assert!(server.refused(issued.key.expose()).await);
-    assert!(!server.keys.revoke(&issued.row.id).await.unwrap());
-    assert!(!server.keys.revoke("key_none").await.unwrap());
+    assert!(
+        !server
+            .keys
+            .revoke(&issued.row.id, &server.actor())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !server
+            .keys
+            .revoke("key_none", &server.actor())
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]
@@ -128,7 +168,12 @@ async fn a_key_in_the_database_under_another_pepper_opens_nothing() {
     let (ours, theirs) = (server().await, server().await);
     let mut row = theirs.first.api_key.row.clone();
     row.project_id = ours.first.api_key.row.project_id.clone();
-    ours.data.store.insert_key(&row).await.unwrap();
+    row.user_id = None;
+    ours.data
+        .store
+        .insert_key(&row, &ours.actor())
+        .await
+        .unwrap();
     assert!(ours.refused(theirs.first.api_key.key.expose()).await);
 }
 
@@ -172,17 +217,28 @@ async fn an_unknown_project_gets_no_key() {
     let server = server().await;
     let new = NewKey {
         name: "test".into(),
-        owner: KeyOwner::Project("proj_none".into()),
+        owner: KeyOwner::Project {
+            id: "proj_none".into(),
+            on_behalf_of: OnBehalfOf::Project,
+        },
         expires_at: None,
+        rules: KeyRules::default(),
     };
-    assert!(server.keys.issue(new).await.is_err());
+    assert!(server.keys.issue(new, &server.actor()).await.is_err());
 }
 
 #[tokio::test]
 async fn a_server_is_set_up_once() {
     let server = server().await;
     let Data { store, secrets } = &server.data;
-    let again = set_up(store, secrets, &server.clock, "other@localhost").await;
+    let again = set_up(
+        store,
+        secrets,
+        &server.clock,
+        &passwords(),
+        "other@localhost",
+    )
+    .await;
     assert!(matches!(again, Err(SetupError::AlreadySetUp)));
     assert_eq!(store.keys().await.unwrap().len(), 2);
 }
@@ -197,4 +253,8 @@ async fn lost_secrets_are_noticed_at_the_start() {
     let _ = Secrets::load_or_create(&dir.secrets()).unwrap();
     let error = Data::open(&dir).await.unwrap_err().to_string();
     assert!(error.contains("backup"), "{error}");
+}
+
+fn passwords() -> Passwords {
+    Passwords::new(&crate::config::Config::default().auth)
 }

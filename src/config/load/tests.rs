@@ -184,3 +184,29 @@ fn a_missing_file_is_refused() {
     let error = sources.load().unwrap_err().to_string();
     assert!(error.contains("/nonexistent/microllm.toml"), "{error}");
 }
+
+#[test]
+fn a_webhook_is_https_or_on_this_machine() {
+    let variable = "MICROLLM__ALERTS__WEBHOOK";
+    for fine in [
+        "",
+        "https://hooks.example.org/x?y=z",
+        "http://127.0.0.1:9000/",
+        "http://localhost/x",
+        "http://[::1]:80",
+    ] {
+        assert!(with_env(variable, fine).is_ok(), "{fine}");
+    }
+    for wrong in [
+        "hooks.example.org",
+        "http://hooks.example.org",
+        "http://10.0.0.1/",
+        "http://127.0.0.1.example.org/",
+        "ftp://localhost/",
+        "file:///etc/passwd",
+    ] {
+        let refused = with_env(variable, wrong).unwrap_err().to_string();
+        assert!(refused.contains("alerts.webhook"), "{refused}");
+        assert!(!refused.contains(wrong), "it may hold a secret: {refused}");
+    }
+}

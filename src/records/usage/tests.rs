@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::super::Outcome;
 use super::*;
+use crate::store::UsageFilter;
 
 async fn store(dir: &std::path::Path) -> Store {
     Store::open(&dir.join("microllm.db")).await.unwrap()
@@ -13,6 +14,7 @@ fn row(id: &str) -> UsageRow {
         created_at_ms: 1_700_000_000_000,
         api_key_id: "key_1".into(),
         project_id: "proj_1".into(),
+        user_id: None,
         model: "m".into(),
         endpoint: "chat.completions".into(),
         stream: true,
@@ -26,11 +28,17 @@ fn row(id: &str) -> UsageRow {
         queue_ms: 0,
         first_token_ms: None,
         duration_ms: 12,
+        cost_nanousd: 0,
+        guardrails: None,
+        cache: None,
     }
 }
 
 async fn ids(store: &Store) -> Vec<String> {
-    let page = store.usage_page(0, i64::MAX, u32::MAX).await.unwrap();
+    let page = store
+        .usage_page(&UsageFilter::default(), 0, i64::MAX, u32::MAX)
+        .await
+        .unwrap();
     page.into_iter().map(|s| s.row.request_id).collect()
 }
 
@@ -40,7 +48,10 @@ async fn a_committed_row_is_read_back_as_it_was() {
     let store = store(dir.path()).await;
     let recorder = UsageRecorder::start(store.clone());
     recorder.commit(row("req_1")).await.unwrap();
-    let page = store.usage_page(0, i64::MAX, 10).await.unwrap();
+    let page = store
+        .usage_page(&UsageFilter::default(), 0, i64::MAX, 10)
+        .await
+        .unwrap();
     assert_eq!(page[0].row, row("req_1"));
 }
 

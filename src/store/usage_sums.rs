@@ -1,0 +1,194 @@
+//! Sums of usage, by the minute, the hour and the day, written with the rows themselves.
+
+use std::collections::HashMap;
+
+use sqlx::SqliteConnection;
+
+use super::{Store, StoreError};
+use crate::limits::{Scope, Used};
+use crate::records::UsageRow;
+
+/// For how long usage is known by the minute, in seconds.
+pub const MINUTES_KEPT: i64 = 8 * 86_400;
+
+/// What rows are summed up by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Group {
+    /// Unix seconds.
+    start: i64,
+    project_id: String,
+    api_key_id: String,
+    user_id: String,
+    model: String,
+    endpoint: String,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    requests: i64,
+    input_tokens: i64,
+    output_tokens: i64,
+    cached_tokens: i64,
+    cost_nanousd: i64,
+}
+
+/// Adds rows to the sums of one table. The name has to be in the query when that is checked, so it
+/// cannot be an argument of a function.
+macro_rules! add_to {
+    ($table:literal, $seconds:literal, $connection:expr, $rows:expr) => {
+        for (group, sums) in grouped($rows, $seconds) {
+            sqlx::query!(
+                "INSERT INTO " + $table + " (start, project_id, api_key_id, user_id, model,
+                     endpoint, requests, input_tokens, output_tokens, cached_tokens, cost_nanousd)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
+                     input_tokens = input_tokens + excluded.input_tokens,
+                     output_tokens = output_tokens + excluded.output_tokens,
+                     cached_tokens = cached_tokens + excluded.cached_tokens,
+                     cost_nanousd = cost_nanousd + excluded.cost_nanousd",
+                group.start,
+                group.project_id,
+                group.api_key_id,
+                group.user_id,
+                group.model,
+                group.endpoint,
+                sums.requests,
+                sums.input_tokens,
+                sums.output_tokens,
+                sums.cached_tokens,
+                sums.cost_nanousd
+            )
+            .execute(&mut *$connection)
+            .await?;
+        }
+    };
+}
+
+/// Adds rows to the sums, in the transaction that writes the rows.
+pub(super) async fn add(
+    connection: &mut SqliteConnection,
+    rows: &[&UsageRow],
+) -> Result<(), StoreError> {
+    add_to!("usage_minutes", 60, connection, rows);
+    add_to!("usage_hours", 3600, connection, rows);
+    add_to!("usage_days", 86_400, connection, rows);
+    if let Some(newest) = rows.iter().map(|row| row.created_at_ms).max() {
+        forget_minutes(connection, newest.div_euclid(1000) - MINUTES_KEPT - 60).await?;
+    }
+    Ok(())
+}
+
+/// Removes the oldest two minutes when they are from before `limit`: what comes in by the minute
+/// leaves at least as fast, and no transaction has much of it to do.
+async fn forget_minutes(connection: &mut SqliteConnection, limit: i64) -> Result<(), StoreError> {
+    sqlx::query!(
+        "DELETE FROM usage_minutes
+         WHERE start < ? AND start <= (SELECT min(start) FROM usage_minutes) + 60",
+        limit
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn grouped(rows: &[&UsageRow], seconds: i64) -> HashMap<Group, Sums> {
+    let mut groups: HashMap<Group, Sums> = HashMap::new();
+    for row in rows {
+        let at = row.created_at_ms.div_euclid(1000);
+        // A name that no model was reached by may be made up, and must not fill the sums.
+        let is_unknown = row.input_tokens == 0;
+        let group = Group {
+            start: at - at.rem_euclid(seconds),
+            project_id: row.project_id.clone(),
+            api_key_id: row.api_key_id.clone(),
+            user_id: row.user_id.clone().unwrap_or_default(),
+            model: if is_unknown {
+                String::new()
+            } else {
+                row.model.clone()
+            },
+            endpoint: row.endpoint.clone(),
+        };
+        let sums = groups.entry(group).or_default();
+        // A request that a limit refused has used none of it.
+        let is_refused = row.status == 429 && is_unknown;
+        sums.requests += i64::from(!is_refused);
+        sums.input_tokens += i64::from(row.input_tokens);
+        sums.output_tokens += i64::from(row.output_tokens);
+        sums.cached_tokens += i64::from(row.cached_tokens);
+        sums.cost_nanousd += row.cost_nanousd;
+    }
+    groups
+}
+
+impl Store {
+    /// What a scope has used: requests since `day_ago` (to the hour), tokens and costs since the
+    /// starts of the day and the month (UTC), all in unix seconds.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn used_before(
+        &self,
+        scope: &Scope,
+        day_ago: i64,
+        day: i64,
+        month: i64,
+    ) -> Result<Used, StoreError> {
+        let (mut project, mut key, mut user, mut model) = (None, None, None, None);
+        match scope {
+            Scope::Key(id) => key = Some(&**id),
+            Scope::User(id) => user = Some(&**id),
+            Scope::Project(id) => project = Some(&**id),
+            Scope::Organization => {}
+            Scope::Model(id, name) => {
+                project = Some(&**id);
+                model = Some(&**name);
+            }
+        }
+        let hours = sqlx::query!(
+            r#"SELECT coalesce(sum(requests), 0) AS "requests!: i64"
+               FROM usage_hours
+               WHERE start > ?1 - 3600 AND (?2 IS NULL OR project_id = ?2)
+                 AND (?3 IS NULL OR api_key_id = ?3) AND (?4 IS NULL OR user_id = ?4)
+                 AND (?5 IS NULL OR model = ?5)"#,
+            day_ago,
+            project,
+            key,
+            user,
+            model
+        )
+        .fetch_one(&self.reader)
+        .await?;
+        let days = sqlx::query!(
+            r#"SELECT
+                 coalesce(sum(CASE WHEN start >= ?1 THEN input_tokens + output_tokens END), 0)
+                     AS "tokens_day!: i64",
+                 coalesce(sum(CASE WHEN start >= ?2 THEN input_tokens + output_tokens END), 0)
+                     AS "tokens_month!: i64",
+                 coalesce(sum(CASE WHEN start >= ?1 THEN cost_nanousd END), 0)
+                     AS "nanousd_day!: i64",
+                 coalesce(sum(CASE WHEN start >= ?2 THEN cost_nanousd END), 0)
+                     AS "nanousd_month!: i64"
+               FROM usage_days
+               WHERE start >= min(?1, ?2) AND (?3 IS NULL OR project_id = ?3)
+                 AND (?4 IS NULL OR api_key_id = ?4) AND (?5 IS NULL OR user_id = ?5)
+                 AND (?6 IS NULL OR model = ?6)"#,
+            day,
+            month,
+            project,
+            key,
+            user,
+            model
+        )
+        .fetch_one(&self.reader)
+        .await?;
+        let count = |value: i64| u64::try_from(value).unwrap_or(0);
+        Ok(Used {
+            requests_day: count(hours.requests),
+            tokens_day: count(days.tokens_day),
+            tokens_month: count(days.tokens_month),
+            nanousd_day: count(days.nanousd_day),
+            nanousd_month: count(days.nanousd_month),
+        })
+    }
+}
