@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
 
 use crate::harness::{Server, ask, error_of};
+use crate::identity::Person;
 
 impl Server {
     /// Asks an administration route with the first admin key.
@@ -314,11 +315,23 @@ async fn a_members_key_ends_with_the_membership() {
     let (status, refused) = server.admin(Method::POST, &keys, Some(body.clone())).await;
     assert_eq!(status, 400, "not in the project yet");
     assert_eq!(refused["error"]["param"], "user_id");
+    let session = Person::administrator(&server).await.access;
+    let plain = Some(json!({"name": "Shared"}));
+    let (status, shared) = server
+        .admin_as(&session, Method::POST, &keys, plain.clone())
+        .await;
+    assert_eq!(
+        (status, &shared["owner"]),
+        (200, &json!({})),
+        "the project's"
+    );
     let member = json!({"user_id": owner, "role": "member"});
     assert_eq!(
         server.make(&members, member.clone()).await["role"],
         "member"
     );
+    let (_, own) = server.admin_as(&session, Method::POST, &keys, plain).await;
+    assert_eq!(own["owner"]["user"]["id"], owner, "whoever asks");
     let key = server.make(&keys, body).await;
     assert_eq!(key["owner"]["user"]["id"], owner);
     let value = key["value"].as_str().expect("a key");

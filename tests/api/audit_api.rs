@@ -315,6 +315,8 @@ async fn exports_are_whole_and_audited() {
         (format!("end_time={}", now - 60), 0),
         (format!("project_ids[]={project}"), 1),
         ("project_ids[]=proj_none".to_owned(), 0),
+        (format!("project_ids={project}"), 1),
+        ("project_ids=proj_none".to_owned(), 0),
     ] {
         let (status, _, lines) = exported(&server, &format!("{path}?{query}")).await;
         assert_eq!((status, lines.len()), (200, rows), "{query}");

@@ -7,6 +7,7 @@ use totp_rs::{Builder, Secret};
 use crate::administration::id;
 use crate::harness::{ADMIN, Server, ask, error_of};
 use microllm::config::{Registration, SecondFactorRule};
+use microllm::records::{Actor, ActorKind, AuditEvent};
 
 pub const PASSWORD: &str = "seven quiet harbour lamps";
 
@@ -600,8 +601,46 @@ async fn a_failed_sign_in_is_audited_without_what_was_typed() {
             .iter()
             .all(|row| row.ip.as_deref() == Some("127.0.0.1"))
     );
+    let path = "/organization/audit_logs?event_types[]=login.failed";
+    let told = server.look(path).await;
+    let code = &told["data"][0]["login.failed"]["error_code"];
+    assert_eq!(code, "wrong_credentials");
     let all = serde_json::to_string(&rows).expect("json");
     assert!(!all.contains("hunter2") && !all.contains("not the password"));
+}
+
+#[tokio::test]
+async fn nothing_of_the_erased_comes_back_with_what_they_did_last() {
+    let server = Server::start().await;
+    let person = Person::invited(&server, "ada@example.org", "reader", json!([])).await;
+    let (_, me) = server.me(&person.access).await;
+    let user_id = id(&me).to_owned();
+    let path = format!("/organization/users/{user_id}");
+    assert_eq!(server.admin(Method::DELETE, &path, None).await.0, 200);
+    // A request of theirs was still on its way.
+    let late = Actor {
+        kind: ActorKind::Session,
+        id: Some(person.session),
+        user_id: Some(user_id.clone()),
+        ip: Some([192, 0, 2, 7].into()),
+        user_agent: Some("Adas browser".to_owned()),
+        at_ms: 1,
+    };
+    let event = AuditEvent::about("session.ended", "late");
+    server.app.store.audit(&late, &event).await.expect("a row");
+    let rows = server.app.store.audit_page(0, 100).await.expect("rows");
+    let row = rows.last().expect("the late one");
+    assert_eq!(row.user_id, Some(user_id));
+    assert_eq!((&row.ip, &row.user_agent), (&None, &None));
+}
+
+#[tokio::test]
+async fn an_api_key_is_told_that_it_is_no_access_token() {
+    let server = Server::start().await;
+    for key in [&server.key, &server.admin_key] {
+        let (status, refused) = server.me(key).await;
+        assert_eq!((status, code_of(&refused)), (401, "invalid_access_token"));
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use microllm::limits::LimitSet;
 use serde_json::{Value, json};
 
 use crate::administration::id;
@@ -291,6 +292,25 @@ async fn a_budget_is_spent_once_and_survives_a_restart() {
         .expect("20 of 25 are used");
     assert!(permit.reserve(6, 0).await.is_err());
     permit.reserve(5, 0).await.expect("exactly what is left");
+}
+
+#[tokio::test]
+async fn what_was_refused_is_not_counted_after_a_restart_either() {
+    let server = Server::start().await;
+    let limits = json!({"requests_per_minute": 1, "requests_per_day": 10});
+    let (_, key) = limited(&server, limits).await;
+    for status in [200, 429, 429, 429] {
+        let answer = chat(&server, &key, &ask("echo", "four")).await;
+        assert_eq!(answer.status(), status);
+    }
+    let again = server.limits_after_a_restart();
+    let principal = server.app.keys.verify(&key).await.expect("a key");
+    let scopes = again.report(&principal, &[]).await.expect("limits");
+    let used = |(_, limits, used): &(_, LimitSet, LimitSet)| {
+        limits.requests_per_day.and(used.requests_per_day)
+    };
+    let used: Vec<_> = scopes.iter().filter_map(used).collect();
+    assert_eq!(used, [1]);
 }
 
 #[tokio::test]

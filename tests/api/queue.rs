@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use microllm::records::UsageRow;
 use serde_json::json;
 
 use crate::harness::{Server, ask, error_of, eventually, with};
@@ -39,12 +40,13 @@ async fn a_full_queue_says_when_to_come_back_and_keeps_its_order() {
     let order: Vec<_> = asked.iter().filter_map(|p| p.prompt.last()).collect();
     assert_eq!(order, [&u32::from('0'), &u32::from('1'), &u32::from('2')]);
     assert_eq!(admission.depth(), 0);
-    let queued = server
-        .rows()
-        .await
-        .into_iter()
-        .filter(|row| row.status == 429);
-    assert_eq!(queued.count(), 2);
+    let rows = server.rows().await;
+    let refused: Vec<_> = rows.iter().filter(|row| row.status == 429).collect();
+    assert_eq!(refused.len(), 2);
+    assert!(
+        refused.iter().all(|row| row.input_tokens == 0),
+        "no model has read it: {refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -61,7 +63,8 @@ async fn whoever_leaves_the_queue_leaves_it_to_others() {
         eventually("gone", async || admission.depth() == 1).await;
     }
     eventually("recorded", async || server.rows().await.len() == 2).await;
-    assert!(server.rows().await.iter().all(|row| row.status == 499));
+    let gone = |row: &UsageRow| row.status == 499 && row.input_tokens == 0;
+    assert!(server.rows().await.iter().all(gone));
     server.engine("gate").gate.add_permits(1);
     assert_eq!(
         first.await.expect("no panic").expect("a response").status(),

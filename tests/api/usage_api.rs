@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, ask};
+use crate::identity::Person;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
@@ -398,6 +399,8 @@ async fn what_this_server_does_not_do_is_truly_empty() {
 #[tokio::test]
 async fn what_is_asked_wrongly_is_named() {
     let (server, today) = server().await;
+    let (_, missing) = server.admin(Method::GET, COMPLETIONS, None).await;
+    assert_eq!(missing["error"]["code"], "missing_required_parameter");
     let long_ago = today - 9 * DAY;
     for (path, query, param) in [
         (COMPLETIONS, String::new(), "start_time"),
@@ -509,6 +512,15 @@ async fn usage_is_for_those_who_may_read_it() {
             let (status, body) = server.admin_as(key, Method::GET, &path, None).await;
             assert_eq!(status, expected, "{path}: {body}");
         }
+    }
+    // Rows take a right to all of them; who owns a project is told its sums.
+    let users = json!([{"id": server.app.store.first_project().await.expect("read").expect("one").id, "role": "owner"}]);
+    let owner = Person::invited(&server, "ann@example.org", "reader", users).await;
+    let sums = format!("{COMPLETIONS}?start_time={today}");
+    for (path, expected) in [(&*sums, 200), ("/organization/usage/export", 403)] {
+        let access = &owner.access;
+        let (status, body) = server.admin_as(access, Method::GET, path, None).await;
+        assert_eq!(status, expected, "{path}: {body}");
     }
 }
 
