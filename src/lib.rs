@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod guardrails;
 pub mod http;
 pub mod limits;
 pub mod models;

@@ -1,0 +1,35 @@
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+/// Who looks for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardName {
+    /// Attempts to make the model follow somebody else's instructions.
+    Injection,
+    /// What tells who somebody is.
+    Pii,
+    /// What opens doors.
+    Secrets,
+    /// What hurts people.
+    Toxicity,
+    /// What hurts whoever displays an answer.
+    Output,
+    /// Instructions that were not meant to be told.
+    Leak,
+}
+
+/// Something in a text that a guard knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    pub guard: GuardName,
+    /// In a guard's own terms, such as `email`.
+    pub kind: &'static str,
+    /// How likely it is what it looks like, in [0, 1]: of those with 0.9, nine in ten are.
+    pub score: f32,
+    /// Bytes of the text, at borders of characters.
+    pub span: Range<usize>,
+    /// What would be harmless in its place, where that is more than a label.
+    pub harmless: Option<String>,
+}
