@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 pub enum GuardName {
     /// Attempts to make the model follow somebody else's instructions.
     Injection,
-    /// What tells who somebody is.
-    Pii,
     /// What opens doors.
     Secrets,
+    /// What tells who somebody is.
+    Pii,
     /// What hurts people.
     Toxicity,
     /// What hurts whoever displays an answer.
@@ -32,4 +32,38 @@ pub struct Finding {
     pub span: Range<usize>,
     /// What would be harmless in its place, where that is more than a label.
     pub harmless: Option<String>,
+}
+
+/// Which way a text goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// To the model.
+    Input,
+    /// From the model.
+    Output,
+}
+
+/// Whose words a text is, which tells what to make of instructions in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The developer's.
+    Instructions,
+    /// The person's.
+    User,
+    /// The model's.
+    Assistant,
+    /// A tool's: whoever wrote what it read.
+    Tool,
+    /// Retrieved text: whoever wrote it.
+    File,
+}
+
+/// What a text is come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Allow,
+    Mask,
+    Block,
 }

@@ -1,0 +1,429 @@
+//! What is done about what is found: data, from `config/guardrails`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Action, Direction, Finding, GuardName, Place};
+
+/// The policies that are built in.
+const PRESETS: [(&str, &str); 3] = [
+    ("off", include_str!("../../config/guardrails/off.toml")),
+    (
+        "standard",
+        include_str!("../../config/guardrails/standard.toml"),
+    ),
+    (
+        "strict",
+        include_str!("../../config/guardrails/strict.toml"),
+    ),
+];
+/// What a policy is that does not say what it extends.
+const BASE: &str = "standard";
+
+/// A named policy. What its keys mean is said in `config/guardrails/standard.toml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    pub name: String,
+    /// Of everything it says: the first 12 hexadecimal digits of a SHA-256.
+    pub digest: String,
+    pub rules: Rules,
+}
+
+/// What a policy says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    pub description: String,
+    pub refusal: String,
+    pub on_failure: OnFailure,
+    pub injection: Rule,
+    pub secrets: Rule,
+    pub pii: Rule,
+    pub toxicity: Rule,
+    pub output: Rule,
+    pub leak: Rule,
+    pub format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    Block,
+    Allow,
+}
+
+/// What is done about findings of one guard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    pub pre_call: Response,
+    pub post_call: Response,
+    #[serde(default)]
+    pub logging_only: bool,
+    pub threshold: f32,
+    #[serde(default)]
+    pub kinds: BTreeMap<String, Exception>,
+    /// Of injection only.
+    pub indirect_threshold: Option<f32>,
+    /// Of personal data only.
+    pub style: Option<MaskStyle>,
+    /// Of output only.
+    pub allowed_hosts: Option<Vec<String>>,
+}
+
+/// What is done about a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    Off,
+    Annotate,
+    Mask,
+    Block,
+}
+
+/// Where one kind of finding is treated in another way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exception {
+    pub pre_call: Option<Response>,
+    pub post_call: Option<Response>,
+    pub threshold: Option<f32>,
+}
+
+/// What takes the place of personal data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaskStyle {
+    Label,
+    Partial,
+    Hash,
+    Reversible,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Format {
+    pub think: Think,
+    pub cut_loops: bool,
+    pub tidy: bool,
+}
+
+/// What becomes of what a model thinks aloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Think {
+    Move,
+    Drop,
+    Keep,
+}
+
+/// A policy is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    #[error("policy '{name}': {why}")]
+    Parse { name: String, why: String },
+    #[error("policy '{name}', {key}: {why}")]
+    Key {
+        name: String,
+        key: String,
+        why: String,
+    },
+    #[error("policy '{name}' extends '{base}', which is not built in")]
+    Extends { name: String, base: String },
+}
+
+impl Policy {
+    /// Reads a policy's text.
+    ///
+    /// # Errors
+    /// [`PolicyError`] names the key that is wrong.
+    pub fn parse(name: &str, text: &str) -> Result<Self, PolicyError> {
+        let parse = |text: &str| {
+            text.parse::<toml::Table>()
+                .map_err(|error| PolicyError::Parse {
+                    name: name.to_owned(),
+                    why: error.message().to_owned(),
+                })
+        };
+        let mut said = parse(text)?;
+        let base = match said.remove("extends") {
+            None if PRESETS.iter().any(|(preset, _)| *preset == name) => None,
+            None => Some(BASE.to_owned()),
+            Some(base) => Some(base.as_str().unwrap_or_default().to_owned()),
+        };
+        let mut merged = toml::Table::new();
+        let mut layers = vec![said];
+        let mut base = base;
+        while let Some(extended) = base.take() {
+            let preset = PRESETS.iter().find(|(preset, _)| *preset == extended);
+            let Some((_, text)) = preset else {
+                return Err(PolicyError::Extends {
+                    name: name.to_owned(),
+                    base: extended,
+                });
+            };
+            let mut below = parse(text)?;
+            // A preset extends one that extends none.
+            base = below.remove("extends").and_then(|base| {
+                let base = base.as_str()?.to_owned();
+                (base != extended).then_some(base)
+            });
+            layers.push(below);
+        }
+        while let Some(layer) = layers.pop() {
+            lay_over(&mut merged, layer);
+        }
+        let rules: Rules =
+            serde_path_to_error::deserialize(toml::Value::Table(merged)).map_err(|error| {
+                PolicyError::Key {
+                    name: name.to_owned(),
+                    key: error.path().to_string(),
+                    why: error.into_inner().to_string().trim().to_owned(),
+                }
+            })?;
+        rules.check().map_err(|(key, why)| PolicyError::Key {
+            name: name.to_owned(),
+            key,
+            why: why.to_owned(),
+        })?;
+        let canonical = serde_json::to_vec(&rules).unwrap_or_default();
+        let mut digest = hex::encode(Sha256::digest(canonical));
+        digest.truncate(12);
+        Ok(Self {
+            name: name.to_owned(),
+            digest,
+            rules,
+        })
+    }
+
+    /// The policies that are built in.
+    ///
+    /// # Errors
+    /// None: a test reads them.
+    pub fn presets() -> Result<Vec<Self>, PolicyError> {
+        let presets = PRESETS.iter();
+        presets
+            .map(|(name, text)| Self::parse(name, text))
+            .collect()
+    }
+
+    /// What is to be done about a finding.
+    pub fn response(&self, finding: &Finding, direction: Direction, place: Place) -> Response {
+        let rule = self.rules.of(finding.guard);
+        let exception = rule.kinds.get(finding.kind);
+        let mut threshold = rule.threshold;
+        if finding.guard == GuardName::Injection && matches!(place, Place::Tool | Place::File) {
+            threshold = rule.indirect_threshold.unwrap_or(threshold);
+        }
+        let threshold = exception.and_then(|e| e.threshold).unwrap_or(threshold);
+        let said = exception.and_then(|exception| exception.of(direction));
+        let response = said.unwrap_or_else(|| rule.response(direction));
+        if response == Response::Off {
+            return Response::Off;
+        }
+        if finding.score < threshold || rule.logging_only {
+            return Response::Annotate;
+        }
+        response
+    }
+
+    /// Whether anything is to be made of what a guard finds.
+    pub fn looks(&self, guard: GuardName, direction: Direction) -> bool {
+        let rule = self.rules.of(guard);
+        [Response::Annotate, Response::Mask, Response::Block]
+            .into_iter()
+            .any(|response| rule.may(response, direction))
+    }
+
+    /// Whether anything that a guard finds may block.
+    pub fn may_block(&self, guard: GuardName, direction: Direction) -> bool {
+        let rule = self.rules.of(guard);
+        !rule.logging_only && rule.may(Response::Block, direction)
+    }
+}
+
+impl Rules {
+    fn of(&self, guard: GuardName) -> &Rule {
+        match guard {
+            GuardName::Injection => &self.injection,
+            GuardName::Secrets => &self.secrets,
+            GuardName::Pii => &self.pii,
+            GuardName::Toxicity => &self.toxicity,
+            GuardName::Output => &self.output,
+            GuardName::Leak => &self.leak,
+        }
+    }
+
+    /// What types cannot say; or the key and what is wrong.
+    fn check(&self) -> Result<(), (String, &'static str)> {
+        let guards = [
+            ("injection", GuardName::Injection),
+            ("secrets", GuardName::Secrets),
+            ("pii", GuardName::Pii),
+            ("toxicity", GuardName::Toxicity),
+            ("output", GuardName::Output),
+            ("leak", GuardName::Leak),
+        ];
+        for (name, guard) in guards {
+            let rule = self.of(guard);
+            let key = |key: &str| format!("{name}.{key}");
+            let mut shares = vec![(key("threshold"), Some(rule.threshold))];
+            shares.push((key("indirect_threshold"), rule.indirect_threshold));
+            for (kind, exception) in &rule.kinds {
+                shares.push((key(&format!("kinds.{kind}.threshold")), exception.threshold));
+            }
+            let wrong = |share: &f32| !(0.0..=1.0).contains(share);
+            if let Some((key, _)) = shares.into_iter().find(|s| s.1.as_ref().is_some_and(wrong)) {
+                return Err((key, "must be from 0 to 1"));
+            }
+            let can_mask = matches!(
+                guard,
+                GuardName::Secrets | GuardName::Pii | GuardName::Output
+            );
+            let ways = [Direction::Input, Direction::Output];
+            if !can_mask && ways.into_iter().any(|way| rule.may(Response::Mask, way)) {
+                return Err((
+                    name.to_owned(),
+                    "cannot be masked: all of a text is, or is not",
+                ));
+            }
+            let foreign = [
+                (
+                    "indirect_threshold",
+                    rule.indirect_threshold.is_some(),
+                    GuardName::Injection,
+                ),
+                ("style", rule.style.is_some(), GuardName::Pii),
+                (
+                    "allowed_hosts",
+                    rule.allowed_hosts.is_some(),
+                    GuardName::Output,
+                ),
+            ];
+            let foreign = foreign
+                .into_iter()
+                .find(|(_, said, of)| *said && *of != guard);
+            if let Some((field, ..)) = foreign {
+                return Err((key(field), "is not of this guard"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rule {
+    fn response(&self, direction: Direction) -> Response {
+        match direction {
+            Direction::Input => self.pre_call,
+            Direction::Output => self.post_call,
+        }
+    }
+
+    /// Whether this may be done about anything it finds.
+    fn may(&self, response: Response, direction: Direction) -> bool {
+        let exceptions = self.kinds.values().filter_map(|kind| kind.of(direction));
+        exceptions
+            .chain([self.response(direction)])
+            .any(|said| said == response)
+    }
+}
+
+impl Exception {
+    fn of(&self, direction: Direction) -> Option<Response> {
+        match direction {
+            Direction::Input => self.pre_call,
+            Direction::Output => self.post_call,
+        }
+    }
+}
+
+impl From<Response> for Action {
+    fn from(response: Response) -> Self {
+        match response {
+            Response::Off | Response::Annotate => Self::Allow,
+            Response::Mask => Self::Mask,
+            Response::Block => Self::Block,
+        }
+    }
+}
+
+/// Tables are merged, everything else is replaced.
+fn lay_over(below: &mut toml::Table, above: toml::Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => lay_over(below, above),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(guard: GuardName, kind: &'static str, score: f32) -> Finding {
+        Finding {
+            guard,
+            kind,
+            score,
+            span: 0..1,
+            harmless: None,
+        }
+    }
+
+    #[test]
+    fn presets_differ_and_are_well_formed() {
+        let presets = Policy::presets().unwrap();
+        assert_eq!(presets.len(), 3);
+        let attack = finding(GuardName::Injection, "role_play", 0.4);
+        let responses: Vec<_> = presets
+            .iter()
+            .map(|policy| policy.response(&attack, Direction::Input, Place::User))
+            .collect();
+        assert_eq!(
+            responses,
+            [Response::Off, Response::Annotate, Response::Block]
+        );
+        assert_ne!(presets[1].digest, presets[2].digest);
+        assert_eq!(presets[1], Policy::presets().unwrap()[1]);
+    }
+
+    #[test]
+    fn a_policy_says_only_what_is_different() {
+        let text = "extends = 'strict'\n[pii.kinds.ip_address]\npre_call = 'off'\nthreshold = 0.9";
+        let policy = Policy::parse("mine", text).unwrap();
+        let ip = |score| finding(GuardName::Pii, "ip_address", score);
+        let email = finding(GuardName::Pii, "email", 0.7);
+        let response = |finding, way| policy.response(&finding, way, Place::User);
+        assert_eq!(response(ip(1.0), Direction::Input), Response::Off);
+        assert_eq!(response(ip(0.8), Direction::Output), Response::Annotate);
+        assert_eq!(response(ip(0.9), Direction::Output), Response::Mask);
+        assert_eq!(response(email, Direction::Input), Response::Mask);
+        let strict = &Policy::presets().unwrap()[2];
+        assert_eq!(policy.rules.secrets, strict.rules.secrets);
+        assert_ne!(policy.digest, strict.digest);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, expected) in [
+            ("[pii]\nstile = 'label'", "stile"),
+            ("[secrets]\nstyle = 'label'", "secrets.style"),
+            ("[pii]\nstyle = 'blank'", "pii"),
+            ("[secrets]\npre_call = 'mark'", "secrets.pre_call"),
+            ("[secrets]\nthreshold = 2.0", "secrets.threshold"),
+            ("[toxicity]\npost_call = 'mask'", "toxicity"),
+            ("[toxicitie]\npost_call = 'off'", "toxicitie"),
+            ("extends = 'mine'", "mine"),
+            ("[pii", "policy 'wrong'"),
+        ] {
+            let error = Policy::parse("wrong", text).expect_err(text).to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}
