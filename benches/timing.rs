@@ -33,7 +33,7 @@ async fn run(dir: &std::path::Path) {
     let passwords = Passwords::new(&Config::default().auth);
     let first = set_up(&data.store, &data.secrets, &clock, &passwords, "a@b");
     let first = first.await.unwrap();
-    let app = App::new(Config::default(), clock.clone(), data, Registry::loading());
+    let app = App::new(Config::default(), clock.clone(), data, Registry::loading()).unwrap();
 
     // Well-formed both, and never issued: one begins as a key that was.
     let near = near(first.api_key.key.expose());

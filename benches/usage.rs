@@ -53,7 +53,7 @@ async fn run(dir: &Path) {
         overrides: vec![("data.dir", dir.display().to_string())],
         ..Sources::default()
     };
-    let app = App::new(config.load().unwrap(), clock, data, Registry::loading());
+    let app = App::new(config.load().unwrap(), clock, data, Registry::loading()).unwrap();
     let server = routes(app.clone());
     for (what, path, seconds, buckets) in [
         ("1d", "usage/completions?bucket_width=1d", DAY, 31),

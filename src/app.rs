@@ -6,6 +6,7 @@ use crate::auth::{Identity, Keys, Passwords, Principal, Purpose, Secrets, Secret
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::registry::Registry;
+use crate::guardrails::{GuardError, Guardrails, Policies, PoliciesError};
 use crate::limits::Limits;
 use crate::records::UsageRecorder;
 use crate::store::{AuditKey, DataDir, DataDirError, Store, StoreError};
@@ -22,6 +23,7 @@ pub struct App {
     pub usage: UsageRecorder,
     pub limits: Limits,
     pub models: Registry,
+    pub guardrails: Guardrails,
 }
 
 /// What lies in the data directory, opened.
@@ -80,11 +82,36 @@ impl Data {
     }
 }
 
+/// The parts do not fit together.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("guardrails.policy: there is no policy '{0}'")]
+    NoPolicy(String),
+    #[error("guardrails.dir: {0}")]
+    Policies(#[from] PoliciesError),
+    #[error(transparent)]
+    Guards(#[from] GuardError),
+}
+
 impl App {
     /// Puts the parts together and starts the recorder; call within a tokio runtime.
-    pub fn new(config: Config, clock: Clock, data: Data, models: Registry) -> Self {
+    ///
+    /// # Errors
+    /// [`AppError`] when the guardrail policies cannot be used.
+    pub fn new(
+        config: Config,
+        clock: Clock,
+        data: Data,
+        models: Registry,
+    ) -> Result<Self, AppError> {
         let Data { store, secrets } = data;
-        Self {
+        let policies = Policies::load(config.guardrails.dir())?;
+        let policy = &config.guardrails.policy;
+        if policies.get(policy).is_none() {
+            return Err(AppError::NoPolicy(policy.clone()));
+        }
+        let guardrails = Guardrails::new(policies, secrets.key(Purpose::Masks))?;
+        Ok(Self {
             keys: Keys::new(store.clone(), secrets.clone(), clock.clone()),
             identity: Identity::new(
                 store.clone(),
@@ -100,7 +127,8 @@ impl App {
             clock,
             store,
             models,
-        }
+            guardrails,
+        })
     }
 
     /// The names of the models that somebody may use; none while they are being loaded.

@@ -1,12 +1,13 @@
 //! The way of a request, on one screen. Who is asking is known already, how the answer is written
 //! is somebody else's business.
 //!
-//! limits → validate → model → [`Engine::prepare`](crate::engine::Engine::prepare) → reserve →
-//! queue → generate → usage row → answer
+//! limits → validate → model → guards → [`Engine::prepare`](crate::engine::Engine::prepare) →
+//! reserve → queue → generate → guards → usage row → answer
 //!
 //! Whatever enters [`chat`] or [`refuse`] leaves exactly one usage row, and the row is durable before the last
 //! of the answer is handed out.
 
+mod guard;
 mod invalid;
 mod ledger;
 mod messages;
@@ -14,6 +15,7 @@ mod run;
 mod validate;
 
 use std::future::Future;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,9 +29,11 @@ use crate::engine::{EngineError, Prepared};
 use crate::http::error::ApiError;
 use crate::limits::{LimitError, RateStatus};
 use crate::openai::chat::ChatRequest;
-use crate::records::RecordError;
+use crate::records::{Actor, RecordError};
+use guard::Guarded;
 use ledger::Ledger;
 
+pub use guard::GuardFailure;
 pub use invalid::Invalid;
 pub use run::{Run, Step};
 
@@ -41,6 +45,8 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(3600);
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub principal: Principal,
+    /// For the audit.
+    pub actor: Actor,
     pub request_id: String,
     /// For durations.
     pub arrived: Instant,
@@ -50,6 +56,8 @@ pub struct Caller {
     pub cut: CancellationToken,
     /// Told how full the caller's limits are.
     pub rates: Arc<Mutex<Option<RateStatus>>>,
+    /// Told when an answer was cut because it was going nowhere.
+    pub cut_loop: Arc<AtomicBool>,
 }
 
 impl Caller {
@@ -70,6 +78,8 @@ pub enum Failure {
     #[error(transparent)]
     Limit(#[from] LimitError),
     #[error(transparent)]
+    Guard(#[from] GuardFailure),
+    #[error(transparent)]
     Record(#[from] RecordError),
     /// The body could not be read.
     #[error("{0}")]
@@ -88,6 +98,7 @@ pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run
     let cut = caller.cut.clone();
     let stream = request.stream.unwrap_or(false);
     let mut ledger = Ledger::open(app, &caller, &request.model, stream);
+    let mut notes = None;
     let ready = async {
         let model = served(app, &caller.principal, &request.model);
         // Before everything else: whoever sends nonsense is limited too.
@@ -104,6 +115,10 @@ pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run
         if longest > 0 {
             asked.generate.sampling.max_tokens.get_or_insert(longest);
         }
+        let mut guarded = Guarded::of(app, &caller)?;
+        let seen = guarded.request(&mut asked.generate.messages).await;
+        notes = Some(guarded.notes.clone());
+        seen?;
         let late = EngineError::Failed("the prompt was not ready in time".to_owned());
         let prepared = model.engine.prepare(asked.generate);
         let mut prepared = bounded(&cut, LONGEST_SILENCE, late, prepared).await?;
@@ -113,11 +128,16 @@ pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run
         let (tokens, nanousd) = most(&prepared, asked.n, app.config.prices.get(&asked.model));
         permit.reserve(tokens, nanousd).await?;
         caller.tell(permit.status());
-        Ok((model, prepared, asked.n))
+        Ok((model, prepared, asked.n, guarded))
     }
     .await;
+    if let Some(notes) = notes {
+        ledger.guarded(&notes);
+    }
     match ready {
-        Ok((model, prepared, n)) => Ok(Run::new(model, prepared, n, &caller, ledger)),
+        Ok((model, prepared, n, guarded)) => {
+            Ok(Run::new(model, prepared, n, &caller, guarded, ledger))
+        }
         Err(failure) => Err(ledger.failed(failure).await),
     }
 }

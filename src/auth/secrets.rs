@@ -60,6 +60,8 @@ pub enum Purpose {
     Tokens,
     /// Secrets of second factors.
     Totp,
+    /// Hashes in the place of personal data.
+    Masks,
 }
 
 impl Purpose {
@@ -68,6 +70,7 @@ impl Purpose {
             Self::Audit => b"audit",
             Self::Tokens => b"tokens",
             Self::Totp => b"totp",
+            Self::Masks => b"masks",
         }
     }
 }

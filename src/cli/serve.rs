@@ -91,7 +91,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 
     let drain = Duration::from_secs(config.server.drain_seconds);
     let models = Registry::loading();
-    let app = App::new(config, clock, data, models.clone());
+    let app = App::new(config, clock, data, models.clone())?;
     let housekeeping = Housekeeping::new(app.store.clone(), app.clock.clone(), &app.config.alerts);
     let housekeeping = tokio::spawn(housekeeping.run(shutdown.clone()));
     let loading = tokio::spawn(load(app.config.clone(), models));

@@ -8,7 +8,7 @@ pub use load::{ConfigError, Sources};
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,7 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// By model.
     pub prices: BTreeMap<String, Price>,
+    pub guardrails: GuardrailsConfig,
     pub alerts: AlertsConfig,
     pub log: LogConfig,
 }
@@ -110,6 +111,22 @@ impl ServerConfig {
 fn network(text: &str) -> Option<IpNet> {
     let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
     text.parse().ok().or_else(address)
+}
+
+/// What is looked for in texts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardrailsConfig {
+    pub policy: String,
+    /// Empty: only the policies that are built in.
+    pub dir: PathBuf,
+}
+
+impl GuardrailsConfig {
+    /// The directory, if there is one.
+    pub fn dir(&self) -> Option<&Path> {
+        Some(self.dir.as_path()).filter(|dir| !dir.as_os_str().is_empty())
+    }
 }
 
 /// Where things are kept.

@@ -154,6 +154,9 @@ pub struct Prepared {
     pub sampling: Sampling,
     /// Upper bound of the answer in tokens.
     pub max_tokens: u32,
+    /// Whether the prompt has begun the model's thoughts (`<think>`), so that its answer begins
+    /// within them.
+    pub is_thinking: bool,
     /// As in [`GenerateRequest`].
     pub scope: Arc<str>,
 }

@@ -1,16 +1,41 @@
 //! What is looked for in texts, before the model and after it. Knows texts and policies, never who
 //! is asking.
 //!
+//! - `guards`: all of it together
+//! - `policy`, `policies`: what is done about what is found, and where that is said
 //! - `finding`: what a guard says of a text
 //! - `patterns`: things that are found by their form, in whole texts and in streams alike
 //! - `folded`: a text as patterns look at it
-//! - `policy`: what is done about what is found
+//! - `window`: a text on its way through the guards
+//! - `mask`: what takes the place of what is masked
+//! - `answer`: a model's answer on its way out: `repetition`, `think`, `window`, `tidy`
 
+mod answer;
 mod finding;
 mod folded;
+mod guards;
+mod injection;
+mod mask;
+mod output;
 mod patterns;
+mod pii;
+mod policies;
 mod policy;
+mod repetition;
+mod secrets;
+mod think;
+mod tidy;
+mod toxicity;
+mod window;
 
+pub use answer::{Answer, Cut, Piece};
 pub use finding::{Action, Direction, Finding, GuardName, Place};
-pub use patterns::{Candidate, LONGEST_MATCH, Pattern, Patterns, Scan, Verdict};
-pub use policy::{Format, MaskStyle, OnFailure, Policy, PolicyError, Response, Rules, Think};
+pub use guards::{Checked, Guard, GuardError, Guardrails};
+pub use mask::{Masks, Originals};
+pub use patterns::{Candidate, LONGEST_MATCH, Pattern, PatternError, Patterns, Scan, Verdict};
+pub use policies::{Policies, PoliciesError, PolicyChange};
+pub use policy::{
+    Exception, Format, MaskStyle, OnFailure, Policy, PolicyError, Response, Rule, Rules, Think,
+};
+pub use think::Channel;
+pub use window::{Blocked, Edited, Window};

@@ -4,6 +4,7 @@
 //! change it: for every pattern a DFA tells from where on a match may still be open.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use regex::{Regex, RegexSet};
 use regex_automata::hybrid::dfa::{Cache, DFA};
@@ -148,13 +149,8 @@ impl Compiled {
     /// change.
     fn first_open(&self, text: &str, from: usize) -> Option<usize> {
         let mut cache = self.caches.get();
-        let starts = text.get(from..)?.char_indices().map(|(at, _)| from + at);
-        for start in starts {
-            if self.is_open(&mut cache, text, start) {
-                return Some(start);
-            }
-        }
-        None
+        let mut starts = text.get(from..)?.char_indices().map(|(at, _)| from + at);
+        starts.find(|start| self.is_open(&mut cache, text, *start))
     }
 
     fn is_open(&self, cache: &mut Cache, text: &str, start: usize) -> bool {
@@ -177,9 +173,9 @@ impl Compiled {
 }
 
 /// One text, all at once or in pieces, and how far patterns have been looked for in it.
-pub struct Scan<'p> {
-    patterns: &'p Patterns,
-    allowed_hosts: &'p [String],
+pub struct Scan {
+    patterns: Arc<Patterns>,
+    allowed_hosts: Arc<[String]>,
     text: String,
     folded: Folded,
     code: CodeBlocks,
@@ -188,16 +184,17 @@ pub struct Scan<'p> {
     settled: usize,
 }
 
-impl<'p> Scan<'p> {
-    pub fn new(patterns: &'p Patterns, allowed_hosts: &'p [String]) -> Self {
+impl Scan {
+    /// `allowed_hosts`: as in [`Candidate`].
+    pub fn new(patterns: Arc<Patterns>, allowed_hosts: Arc<[String]>) -> Self {
         Self {
-            patterns,
-            allowed_hosts,
             text: String::new(),
             folded: Folded::default(),
             code: CodeBlocks::default(),
             next: vec![0; patterns.all.len()],
             settled: 0,
+            patterns,
+            allowed_hosts,
         }
     }
 
@@ -274,7 +271,7 @@ impl<'p> Scan<'p> {
             text: folded.get(span.clone())?,
             before: folded.get(context..span.start)?,
             in_code: self.code.contains(span.start),
-            allowed_hosts: self.allowed_hosts,
+            allowed_hosts: &self.allowed_hosts,
         };
         let Verdict {
             score,
@@ -374,15 +371,18 @@ mod tests {
         found
     }
 
-    fn whole(patterns: &Patterns, text: &str) -> Vec<Finding> {
-        sorted(Scan::new(patterns, &[]).finish(text))
+    fn scan() -> Scan {
+        Scan::new(Arc::new(Patterns::new(&PATTERNS).unwrap()), Arc::new([]))
+    }
+
+    fn whole(text: &str) -> Vec<Finding> {
+        sorted(scan().finish(text))
     }
 
     #[test]
     fn what_is_found_lies_where_it_is() {
-        let patterns = Patterns::new(&PATTERNS).unwrap();
         let text = "é a.b@c.de, key: x１２; <b>\n```\n<b> 192 193\n```\n<b>";
-        let found = whole(&patterns, text);
+        let found = whole(text);
         let told: Vec<_> = found
             .iter()
             .map(|one| (one.kind, &text[one.span.clone()]))
@@ -415,9 +415,8 @@ mod tests {
         fn pieces_give_what_the_whole_gives(
             parts in prop::collection::vec("[a-c.@12 key:=<>`\n１é\u{200b}]{0,6}", 0..24)
         ) {
-            let patterns = Patterns::new(&PATTERNS).unwrap();
             let text = parts.concat();
-            let mut scan = Scan::new(&patterns, &[]);
+            let mut scan = scan();
             let mut found = Vec::new();
             let mut settled = 0;
             for part in &parts {
@@ -432,7 +431,7 @@ mod tests {
                 prop_assert!(held <= 120, "{held} bytes of {:?}", scan.text());
             }
             found.extend(scan.finish(""));
-            prop_assert_eq!(sorted(found), whole(&patterns, &text));
+            prop_assert_eq!(sorted(found), whole(&text));
         }
     }
 }

@@ -214,20 +214,29 @@ impl Policy {
     pub fn response(&self, finding: &Finding, direction: Direction, place: Place) -> Response {
         let rule = self.rules.of(finding.guard);
         let exception = rule.kinds.get(finding.kind);
-        let mut threshold = rule.threshold;
-        if finding.guard == GuardName::Injection && matches!(place, Place::Tool | Place::File) {
-            threshold = rule.indirect_threshold.unwrap_or(threshold);
-        }
-        let threshold = exception.and_then(|e| e.threshold).unwrap_or(threshold);
         let said = exception.and_then(|exception| exception.of(direction));
         let response = said.unwrap_or_else(|| rule.response(direction));
-        if response == Response::Off {
-            return Response::Off;
-        }
-        if finding.score < threshold || rule.logging_only {
+        let is_noted = rule.logging_only || !self.counts(finding, place);
+        if response != Response::Off && is_noted {
             return Response::Annotate;
         }
         response
+    }
+
+    /// Whether a finding is likely enough to be taken for what it looks like.
+    pub fn counts(&self, finding: &Finding, place: Place) -> bool {
+        let rule = self.rules.of(finding.guard);
+        let indirect = rule
+            .indirect_threshold
+            .filter(|_| matches!(place, Place::Tool | Place::File));
+        let exception = rule.kinds.get(finding.kind);
+        let threshold = exception.and_then(|exception| exception.threshold);
+        finding.score >= threshold.or(indirect).unwrap_or(rule.threshold)
+    }
+
+    /// What takes the place of personal data.
+    pub fn mask_style(&self) -> MaskStyle {
+        self.rules.pii.style.unwrap_or(MaskStyle::Label)
     }
 
     /// Whether anything is to be made of what a guard finds.

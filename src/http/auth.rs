@@ -73,6 +73,7 @@ async fn verify(request: &Request, bearer: Bearer) -> Result<Principal> {
     trace_key(request, &principal.key_id);
     if let Some(trace) = request.data::<Arc<Trace>>() {
         let _ = trace.caller.set((app.clone(), principal.clone()));
+        let _ = trace.visitor.set(visitor(request));
     }
     Ok(principal)
 }

@@ -19,8 +19,7 @@ use crate::app::App;
 use crate::auth::KeyScope;
 use crate::openai::chat::ChatRequest;
 use crate::openai::completion::{
-    AnswerMessage, AnswerRole, ChatChunk, ChatCompletion, Choice, CompletionObject, Finish,
-    Logprobs, Usage,
+    AnswerMessage, AnswerRole, ChatChunk, ChatCompletion, Choice, CompletionObject, Logprobs, Usage,
 };
 use crate::pipeline::{self, Caller, Failure, Run, Step};
 
@@ -59,12 +58,14 @@ impl ChatApi {
     ) -> Result<ChatResponse, ApiError> {
         key.0.may(KeyScope::ModelRequest)?;
         let caller = Caller {
+            actor: trace.actor(&key.0),
             principal: key.0,
             request_id: trace.request_id.clone(),
             arrived: trace.arrived,
             arrived_ms: trace.arrived_ms,
             cut: cut.0.0.clone(),
             rates: trace.rates.clone(),
+            cut_loop: trace.cut_loop.clone(),
         };
         let request = match request.0 {
             Ok(request) => request,
@@ -97,23 +98,35 @@ async fn collect(run: Run, labels: Labels) -> Result<ChatCompletion, Failure> {
     let mut steps = Box::pin(run.steps());
     let mut choices = Vec::new();
     let mut usage = Usage::new(0, 0, 0);
-    let (mut content, mut tokens) = (String::new(), Vec::new());
+    let (mut message, mut tokens) = (said(String::new()), Vec::new());
     while let Some(step) = steps.try_next().await? {
         match step {
             Step::Begin { .. } => {}
             Step::Text { text, logprobs, .. } => {
-                content.push_str(&text);
+                message.content.get_or_insert_default().push_str(&text);
                 tokens.extend(logprobs);
+            }
+            Step::Reasoning { text, .. } => {
+                let thoughts = message.reasoning_content.get_or_insert_default();
+                thoughts.push_str(&text);
+            }
+            Step::Refused { text, .. } => {
+                // Nothing of what was stopped, nor of what led there.
+                message = AnswerMessage {
+                    refusal: Some(text.clone()),
+                    ..said(text)
+                };
+                tokens.clear();
             }
             Step::End { index, finish } => {
                 let tokens = std::mem::take(&mut tokens);
                 let logprobs = labels.logprobs.then(|| Logprobs::of(tokens));
-                choices.push(choice(
+                choices.push(Choice {
                     index,
-                    std::mem::take(&mut content),
+                    message: std::mem::replace(&mut message, said(String::new())),
                     logprobs,
-                    finish,
-                ));
+                    finish_reason: finish,
+                });
             }
             Step::Total(total) => usage = total,
         }
@@ -129,15 +142,11 @@ async fn collect(run: Run, labels: Labels) -> Result<ChatCompletion, Failure> {
     })
 }
 
-fn choice(index: u32, content: String, logprobs: Option<Logprobs>, finish: Finish) -> Choice {
-    Choice {
-        index,
-        message: AnswerMessage {
-            role: AnswerRole::Assistant,
-            content: Some(content),
-            refusal: None,
-        },
-        logprobs,
-        finish_reason: finish,
+fn said(content: String) -> AnswerMessage {
+    AnswerMessage {
+        role: AnswerRole::Assistant,
+        content: Some(content),
+        refusal: None,
+        reasoning_content: None,
     }
 }

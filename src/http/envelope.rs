@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -21,6 +22,7 @@ use crate::app::App;
 use crate::auth::Principal;
 use crate::clock::Clock;
 use crate::limits::RateStatus;
+use crate::records::{Actor, ActorKind};
 
 const VERSION: HeaderValue = HeaderValue::from_static("2020-10-01");
 /// For answers that are data: nothing in them may be run, shown in a frame or kept.
@@ -39,6 +41,30 @@ pub struct Trace {
     pub caller: OnceLock<(App, Principal)>,
     /// How full the caller's limits were when the answer began.
     pub rates: Arc<Mutex<Option<RateStatus>>>,
+    /// Where the request comes from; known once it is looked at who sends it.
+    pub visitor: OnceLock<Actor>,
+    /// Whether an answer was cut because it was going nowhere.
+    pub cut_loop: Arc<AtomicBool>,
+}
+
+impl Trace {
+    /// A caller of an inference route, for the audit.
+    pub fn actor(&self, principal: &Principal) -> Actor {
+        let visitor = self.visitor.get();
+        let is_key = principal.key_id.starts_with("key_");
+        Actor {
+            kind: if is_key {
+                ActorKind::ApiKey
+            } else {
+                ActorKind::Session
+            },
+            id: Some(principal.key_id.clone()),
+            user_id: principal.user_id.clone(),
+            ip: visitor.and_then(|visitor| visitor.ip),
+            user_agent: visitor.and_then(|visitor| visitor.user_agent.clone()),
+            at_ms: self.arrived_ms,
+        }
+    }
 }
 
 impl std::fmt::Debug for Trace {
@@ -78,6 +104,8 @@ where
             key_id: OnceLock::new(),
             caller: OnceLock::new(),
             rates: Arc::default(),
+            visitor: OnceLock::new(),
+            cut_loop: Arc::default(),
         });
         let mut line = Line::new(trace.clone(), request.method().clone());
         request.set_data(trace.clone());
@@ -100,6 +128,10 @@ where
                 }
             };
             rates::add(response.headers_mut(), principal, status);
+        }
+        if trace.cut_loop.load(Ordering::Relaxed) {
+            let cut = HeaderValue::from_static("loop");
+            response.headers_mut().insert("x-microllm-cut", cut);
         }
         line.status = response.status().as_u16();
         // The line is written when the last of the answer has gone out, or cannot.

@@ -15,7 +15,7 @@ use crate::auth::{AuthError, IdentityError, IssueError, PasswordError};
 use crate::engine::EngineError;
 use crate::limits::LimitError;
 use crate::openai::error::{ErrorBody, ErrorDetail};
-use crate::pipeline::Failure;
+use crate::pipeline::{Failure, GuardFailure};
 use crate::records::ExportError;
 use crate::store::{PersonError, StoreError};
 
@@ -185,6 +185,7 @@ impl From<&Failure> for ApiError {
             Failure::UnknownModel(model) => Self::model_not_found(model),
             Failure::Engine(error) => Self::from(error),
             Failure::Limit(error) => Self::from(error),
+            Failure::Guard(error) => Self::from(error),
             Failure::Record(_) => Self::unavailable(
                 "Your request could not be recorded, and nothing is answered unrecorded. Please \
                  try again later.",
@@ -202,6 +203,21 @@ impl From<&Failure> for ApiError {
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         Self::from(&failure)
+    }
+}
+
+impl From<&GuardFailure> for ApiError {
+    fn from(error: &GuardFailure) -> Self {
+        let message = error.to_string();
+        match error {
+            GuardFailure::Blocked { param, .. } => {
+                Self::param(param, Some("content_filter"), message)
+            }
+            GuardFailure::Unavailable => Self {
+                code: Some("guardrails_unavailable"),
+                ..Self::unavailable(message, None)
+            },
+        }
     }
 }
 

@@ -101,6 +101,7 @@ impl Labels {
                     role: Some(AnswerRole::Assistant),
                     content: Some(String::new()),
                     refusal: Some(None),
+                    ..Delta::default()
                 };
                 self.choice(index, delta, None, None)
             }
@@ -115,6 +116,21 @@ impl Labels {
                 };
                 let logprobs = self.logprobs.then(|| Logprobs::of(logprobs));
                 self.choice(index, delta, logprobs, None)
+            }
+            Step::Reasoning { index, text } => {
+                let delta = Delta {
+                    reasoning_content: Some(text),
+                    ..Delta::default()
+                };
+                self.choice(index, delta, None, None)
+            }
+            Step::Refused { index, text } => {
+                let delta = Delta {
+                    content: Some(text.clone()),
+                    refusal: Some(Some(text)),
+                    ..Delta::default()
+                };
+                self.choice(index, delta, None, None)
             }
             Step::End { index, finish } => self.choice(index, Delta::default(), None, Some(finish)),
             Step::Total(usage) if self.include_usage => {

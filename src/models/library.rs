@@ -113,7 +113,14 @@ impl Library {
         progress.wait("installing");
         let installed = self.install_fetched(entry, fetched).await;
         progress.done();
-        installed
+        match installed {
+            // Somebody else was faster.
+            Err(ModelError::AlreadyInstalled { id }) => {
+                let there = self.get(&id)?;
+                there.ok_or(ModelError::NotInstalled { id })
+            }
+            other => other,
+        }
     }
 
     /// Hashes every file of a model again.

@@ -54,8 +54,11 @@ pub struct Choice {
 pub struct AnswerMessage {
     pub role: AnswerRole,
     pub content: Option<String>,
-    /// Always null: these models answer or they do not.
+    /// Set, to the same as `content`, when the guardrails stopped the answer.
     pub refusal: Option<String>,
+    /// What the model thought aloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<String>,
 }
 
 /// The role of whatever a model says.
@@ -75,6 +78,8 @@ pub enum Finish {
     Stop,
     /// The bound on the answer's length, or the model's context, was reached.
     Length,
+    /// The guardrails stopped the answer.
+    ContentFilter,
 }
 
 impl Finish {
@@ -83,6 +88,7 @@ impl Finish {
         match self {
             Finish::Stop => "stop",
             Finish::Length => "length",
+            Finish::ContentFilter => "content_filter",
         }
     }
 }
@@ -255,6 +261,9 @@ pub struct Delta {
     /// Null beside the role, as in a whole answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Option<String>>,
+    /// What the model thinks aloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<String>,
 }
 
 #[cfg(test)]

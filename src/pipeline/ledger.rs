@@ -8,6 +8,7 @@ use crate::limits::Permit;
 use crate::openai::completion::{Finish, Usage};
 use crate::records::{Outcome, RecordError, UsageRecorder, UsageRow};
 
+use super::guard::Notes;
 use super::{Caller, Failure};
 
 /// nginx's word for a client that did not wait.
@@ -80,6 +81,11 @@ impl Ledger {
             let tokens = u64::from(row.input_tokens) + u64::from(row.output_tokens);
             permit.settle(tokens, u64::try_from(row.cost_nanousd).unwrap_or(0));
         }
+    }
+
+    /// What the guards have made of it so far.
+    pub(super) fn guarded(&mut self, notes: &Notes) {
+        self.row.guardrails = serde_json::to_string(notes).ok();
     }
 
     /// The model gets the prompt. Whoever has not come so far pays nothing.

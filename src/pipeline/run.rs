@@ -1,6 +1,8 @@
 //! A request that is being answered.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::Stream;
@@ -8,16 +10,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::admission::Place;
 use crate::engine::registry::ServedModel;
-use crate::engine::{EngineError, Event, Generation, ModelInfo, Prepared, TokenLogprob};
+use crate::engine::{
+    EngineError, Event, Generation, ModelInfo, Prepared, TokenLogprob, TokenUsage,
+};
+use crate::guardrails::{Answer, Cut, Direction, Piece};
 use crate::openai::completion::{Finish, Usage};
+use crate::records::RecordError;
 
+use super::guard::Guarded;
 use super::ledger::Ledger;
 use super::{Caller, Failure, LONGEST_SILENCE, bounded};
 
 /// As long as OpenAI's SDKs wait for an answer: whoever still queues then has given up.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
-/// What happens in an answer, in order: for each choice `Begin`, any number of `Text`, `End`;
+/// What happens in an answer, in order: for each choice `Begin`, any number of `Reasoning` and
+/// `Text`, perhaps `Refused`, `End`;
 /// after the last choice one `Total`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
@@ -25,10 +33,20 @@ pub enum Step {
     Begin {
         index: u32,
     },
+    /// What the model thinks aloud.
+    Reasoning {
+        index: u32,
+        text: String,
+    },
     Text {
         index: u32,
         text: String,
         logprobs: Vec<TokenLogprob>,
+    },
+    /// The guards stopped the answer; `text` is what is said instead.
+    Refused {
+        index: u32,
+        text: String,
     },
     End {
         index: u32,
@@ -48,8 +66,14 @@ pub struct Run {
     /// Before `place`, so that the model is stopped before the next request is let in.
     generation: Option<Generation>,
     place: Option<Arc<Place>>,
-    /// Received, not yet handed out.
+    /// Received, not yet looked at.
     pending: Option<Event>,
+    guarded: Guarded,
+    /// The choice on its way through the guards.
+    answer: Answer<TokenLogprob>,
+    /// To be handed out.
+    ready: VecDeque<Step>,
+    cut_loop: Arc<AtomicBool>,
     /// Pieces of text of this choice so far.
     pieces: u32,
     /// All choices are generated and recorded.
@@ -67,8 +91,10 @@ impl Run {
         prepared: Prepared,
         choices: u32,
         caller: &Caller,
+        guarded: Guarded,
         ledger: Ledger,
     ) -> Self {
+        let is_thinking = prepared.is_thinking;
         Self {
             model,
             prepared,
@@ -77,6 +103,10 @@ impl Run {
             generation: None,
             place: None,
             pending: None,
+            answer: guarded.answer(is_thinking),
+            guarded,
+            ready: VecDeque::new(),
+            cut_loop: caller.cut_loop.clone(),
             pieces: 0,
             total: None,
             over: false,
@@ -118,46 +148,98 @@ impl Run {
     }
 
     async fn advance(&mut self) -> Result<Step, Failure> {
-        if let Some(usage) = self.total {
-            return Ok(Step::Total(usage));
+        loop {
+            if let Some(step) = self.ready.pop_front() {
+                return Ok(step);
+            }
+            if let Some(usage) = self.total {
+                return Ok(Step::Total(usage));
+            }
+            if self.generation.is_none() {
+                self.begin().await?;
+                self.pending = Some(self.event().await?);
+                return Ok(Step::Begin { index: self.index });
+            }
+            let event = match self.pending.take() {
+                Some(event) => event,
+                None => self.event().await?,
+            };
+            self.look(event).await?;
         }
-        if self.generation.is_none() {
-            self.begin().await?;
-            self.pending = Some(self.event().await?);
-            return Ok(Step::Begin { index: self.index });
-        }
-        let event = match self.pending.take() {
-            Some(event) => event,
-            None => self.event().await?,
-        };
+    }
+
+    /// Passes what the model says through the guards.
+    async fn look(&mut self, event: Event) -> Result<(), Failure> {
         match event {
             Event::Text { text, logprobs } => {
                 self.pieces = self.pieces.saturating_add(1);
                 self.ledger.text();
-                Ok(Step::Text {
-                    index: self.index,
-                    text,
-                    logprobs,
-                })
+                let pieces = self.answer.push(&text, logprobs);
+                self.hand_out(pieces);
+                if self.answer.cut().is_none() {
+                    return Ok(());
+                }
+                // The engine's own count will not come: it is stopped.
+                let usage = TokenUsage {
+                    prompt_tokens: u32::try_from(self.prepared.prompt.len()).unwrap_or(u32::MAX),
+                    completion_tokens: self.pieces,
+                    cached_tokens: 0,
+                };
+                self.end(Finish::Stop, usage).await
             }
             Event::Done {
                 finish_reason,
                 usage,
             } => {
-                let (index, finish) = (self.index, Finish::from(finish_reason));
-                self.ledger.choice(finish, usage, self.pieces);
-                self.pieces = 0;
-                self.index += 1;
-                self.generation = None;
-                if self.index >= self.choices {
-                    // Whoever sees the end of the last choice may take the answer for complete.
-                    self.release();
-                    self.ledger.completed().await?;
-                    self.total = Some(self.ledger.usage());
-                }
-                Ok(Step::End { index, finish })
+                let pieces = self.answer.finish();
+                self.hand_out(pieces);
+                self.end(Finish::from(finish_reason), usage).await
             }
         }
+    }
+
+    fn hand_out(&mut self, pieces: Vec<Piece<TokenLogprob>>) {
+        let index = self.index;
+        self.ready
+            .extend(pieces.into_iter().map(|piece| match piece {
+                Piece::Reasoning(text) => Step::Reasoning { index, text },
+                Piece::Content { text, tokens } => Step::Text {
+                    index,
+                    text,
+                    logprobs: tokens,
+                },
+            }));
+    }
+
+    /// Ends a choice, and with the last one the request.
+    async fn end(&mut self, mut finish: Finish, usage: TokenUsage) -> Result<(), Failure> {
+        self.generation = None;
+        let index = self.index;
+        let is_loop = self.answer.cut() == Some(Cut::Loop);
+        if is_loop {
+            self.cut_loop.store(true, Ordering::Relaxed);
+        }
+        if let Some(Cut::Blocked(blocked)) = self.answer.cut() {
+            finish = Finish::ContentFilter;
+            let text = self.guarded.refusal();
+            self.ready.push_back(Step::Refused { index, text });
+            let audited = self.guarded.audit(blocked, Direction::Output).await;
+            audited.map_err(|error| RecordError(error.to_string()))?;
+        }
+        self.guarded.note(&self.answer, is_loop);
+        self.ledger.guarded(&self.guarded.notes);
+        self.ledger.choice(finish, usage, self.pieces);
+        self.pieces = 0;
+        self.index += 1;
+        self.answer = self.guarded.answer(self.prepared.is_thinking);
+        if self.index >= self.choices {
+            // Whoever sees the end of the last choice may take the answer for complete.
+            self.release();
+            self.ledger.completed().await?;
+            self.total = Some(self.ledger.usage());
+        }
+        self.ready.push_back(Step::End { index, finish });
+        Ok(())
     }
 
     /// Starts the choice `self.index`; the first one waits for a place, which the others share.

@@ -146,7 +146,7 @@ async fn the_bound_on_the_answer_is_a_finish_reason() {
     let body = with(ask("echo", "a b c d"), json!({"max_tokens": 2}));
     let body = server.answer(&body).await;
     assert_eq!(body["choices"][0]["finish_reason"], "length");
-    assert_eq!(body["choices"][0]["message"]["content"], "a b ");
+    assert_eq!(body["choices"][0]["message"]["content"], "a b");
 }
 
 #[tokio::test]

@@ -111,6 +111,7 @@ impl Engine for Scripted {
             prompt,
             sampling: request.sampling,
             max_tokens,
+            is_thinking: false,
             scope: request.scope,
         })
     }

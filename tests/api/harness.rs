@@ -112,7 +112,7 @@ impl Server {
         let passwords = Passwords::new(&config.auth);
         let first = set_up(&data.store, &data.secrets, &clock, &passwords, ADMIN).await;
         let first = first.expect("a first start");
-        let app = App::new(config, clock, data, Registry::loading());
+        let app = App::new(config, clock, data, Registry::loading()).expect("an app");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a free port");
         let address = listener.local_addr().expect("an address");

@@ -41,8 +41,9 @@ async fn a_stream_has_openai_s_shape_to_the_byte() {
             "{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}",
             "null",
         ),
-        chunk("{\"content\":\"Hi \"}", "null"),
-        chunk("{\"content\":\"you\"}", "null"),
+        // A blank at the end goes out with what follows it, if anything does.
+        chunk("{\"content\":\"Hi\"}", "null"),
+        chunk("{\"content\":\" you\"}", "null"),
         chunk("{}", "\"stop\""),
         "data: [DONE]\n\n".to_owned(),
     ];

@@ -158,6 +158,7 @@ impl Engine for MistralEngine {
         let turn = self.encoding.clone().acquire_owned().await;
         let turn = turn.map_err(|error| EngineError::Failed(error.to_string()))?;
         let encoder = self.encoder.clone();
+        let is_thinking = encoder.begins_thoughts();
         let encode = move || {
             let _turn = turn;
             encoder.encode_chat(&messages)
@@ -185,6 +186,7 @@ impl Engine for MistralEngine {
         Ok(Prepared {
             prompt,
             max_tokens: sampling.max_tokens.unwrap_or(room).min(room),
+            is_thinking,
             sampling,
             scope: request.scope,
         })

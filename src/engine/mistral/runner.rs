@@ -267,6 +267,7 @@ mod tests {
                 ..Sampling::default()
             },
             max_tokens: 16,
+            is_thinking: false,
             scope: "test".into(),
         }
     }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use super::template::{ChatTemplate, RenderError};
-use crate::engine::Message;
+use crate::engine::{Message, Role};
 use crate::models::InstalledModel;
 
 /// Why a conversation has no prompt.
@@ -49,6 +49,7 @@ pub struct ChatEncoder {
     longest_token: usize,
     /// Wanted in front of every prompt.
     bos: Option<u32>,
+    begins_thoughts: bool,
 }
 
 struct Token {
@@ -83,6 +84,17 @@ struct TokenizerConfig {
     eos_token: Option<String>,
 }
 
+/// As the prompt for any conversation shows.
+fn begins_thoughts(template: &ChatTemplate) -> bool {
+    let any = Message {
+        role: Role::User,
+        content: "?".to_owned(),
+        name: None,
+    };
+    let prompt = template.render(&[any]);
+    prompt.is_ok_and(|prompt| prompt.trim_end().ends_with("<think>"))
+}
+
 impl ChatEncoder {
     /// Reads `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja` of a model.
     ///
@@ -111,14 +123,21 @@ impl ChatEncoder {
         let template = read_text(&model.dir.join("chat_template.jinja"))?;
         let tokens = tokens(&plain, &added);
         let longest = tokens.iter().map(|token| token.bytes.len()).max();
+        let template = ChatTemplate::new(template, config.bos_token, config.eos_token)?;
         Ok(Self {
-            template: ChatTemplate::new(template, config.bos_token, config.eos_token)?,
+            begins_thoughts: begins_thoughts(&template),
+            template,
             tokens,
             longest_token: longest.unwrap_or(1).max(1),
             plain,
             control: Control::new(added.into_iter().filter(|token| token.special))?,
             bos: model.bos_token_id,
         })
+    }
+
+    /// Whether prompts end with `<think>`, so that the model begins by thinking aloud.
+    pub fn begins_thoughts(&self) -> bool {
+        self.begins_thoughts
     }
 
     /// The prompt that asks for an answer to `messages`.

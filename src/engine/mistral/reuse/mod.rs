@@ -239,6 +239,7 @@ mod tests {
             prompt,
             sampling: Sampling::default(),
             max_tokens: 1,
+            is_thinking: false,
             scope: "tenant".into(),
         }
     }

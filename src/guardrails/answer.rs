@@ -1,0 +1,192 @@
+//! One answer of a model on its way to whoever asked: loops are cut, thoughts told apart, both pass
+//! the guards, and the answer is tidied. Whatever pieces it comes in, the same goes out.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::mask::{Masks, Originals};
+use super::repetition::Repetition;
+use super::think::{Channel, Thoughts};
+use super::tidy::Tidy;
+use super::window::{Blocked, Edited, Window};
+use super::{Action, Direction, Finding, Guardrails, Place, Policy, Think};
+
+/// Something that goes out. `T` is what is known of the tokens of a text.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Piece<T> {
+    Reasoning(String),
+    Content { text: String, tokens: Vec<T> },
+}
+
+/// Why an answer ends before the model does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// It was going nowhere.
+    Loop,
+    Blocked(Blocked),
+}
+
+/// An answer on its way.
+pub struct Answer<T> {
+    policy: Arc<Policy>,
+    masks: Masks,
+    repetition: Option<Repetition>,
+    thoughts: Option<Thoughts>,
+    reasoning: Window,
+    content: Window,
+    tidy: Option<Tidy>,
+    /// Of the content: where in it the text of these tokens lies.
+    tokens: VecDeque<(Range<usize>, Vec<T>)>,
+    /// Tokens whose text may still turn out to be a thought.
+    undecided: Vec<T>,
+    /// Bytes of the content so far.
+    said: usize,
+    /// Of the content.
+    replaced: Vec<Range<usize>>,
+    cut: Option<Cut>,
+}
+
+impl<T> Answer<T> {
+    /// `originals`: what placeholders stand for. `is_thinking`: the prompt ends with an opening tag.
+    pub fn new(
+        guardrails: &Guardrails,
+        policy: &Arc<Policy>,
+        masks: Masks,
+        originals: &Arc<Originals>,
+        is_thinking: bool,
+    ) -> Self {
+        let window = || guardrails.window(policy, Direction::Output, Place::Assistant, originals);
+        let format = &policy.rules.format;
+        Self {
+            policy: policy.clone(),
+            masks,
+            repetition: format.cut_loops.then(Repetition::default),
+            thoughts: (format.think != Think::Keep).then(|| Thoughts::new(is_thinking)),
+            reasoning: window(),
+            content: window(),
+            tidy: format.tidy.then(Tidy::default),
+            tokens: VecDeque::new(),
+            undecided: Vec::new(),
+            said: 0,
+            replaced: Vec::new(),
+            cut: None,
+        }
+    }
+
+    /// Set when nothing more goes out.
+    pub fn cut(&self) -> Option<Cut> {
+        self.cut
+    }
+
+    /// What the guards have made of it.
+    pub fn action(&self) -> Action {
+        self.reasoning.action().max(self.content.action())
+    }
+
+    /// What the guards have found.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.reasoning
+            .findings()
+            .iter()
+            .chain(self.content.findings())
+    }
+
+    /// What goes out after the model has said this.
+    pub fn push(&mut self, text: &str, tokens: Vec<T>) -> Vec<Piece<T>> {
+        if self.cut.is_some() {
+            return Vec::new();
+        }
+        let end = self.repetition.as_mut().and_then(|loops| loops.push(text));
+        let text = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+        let parts = match &mut self.thoughts {
+            None => vec![(Channel::Content, text.to_owned())],
+            Some(thoughts) => thoughts.push(text),
+        };
+        let mut pieces = self.parts(parts, tokens);
+        if end.is_some() && self.cut.is_none() {
+            pieces.extend(self.finish());
+            self.cut = self.cut.or(Some(Cut::Loop));
+        }
+        pieces
+    }
+
+    /// What is left when the model has said all.
+    pub fn finish(&mut self) -> Vec<Piece<T>> {
+        if self.cut.is_some() {
+            return Vec::new();
+        }
+        let rest = self.thoughts.as_mut().and_then(Thoughts::finish);
+        let mut pieces = self.parts(rest.into_iter().collect(), Vec::new());
+        for channel in [Channel::Reasoning, Channel::Content] {
+            if self.cut.is_none() {
+                let window = match channel {
+                    Channel::Reasoning => &mut self.reasoning,
+                    Channel::Content => &mut self.content,
+                };
+                let edited = window.finish("", &mut self.masks);
+                pieces.extend(self.piece(channel, edited));
+            }
+        }
+        pieces
+    }
+
+    fn parts(&mut self, parts: Vec<(Channel, String)>, tokens: Vec<T>) -> Vec<Piece<T>> {
+        self.undecided.extend(tokens);
+        let mut pieces = Vec::new();
+        for (channel, text) in parts {
+            let edited = match channel {
+                Channel::Reasoning => {
+                    self.undecided.clear();
+                    self.reasoning.push(&text, &mut self.masks)
+                }
+                Channel::Content => {
+                    let start = self.said;
+                    self.said += text.len();
+                    let tokens = std::mem::take(&mut self.undecided);
+                    self.tokens.push_back((start..self.said, tokens));
+                    self.content.push(&text, &mut self.masks)
+                }
+            };
+            pieces.extend(self.piece(channel, edited));
+            if self.cut.is_some() {
+                break;
+            }
+        }
+        pieces
+    }
+
+    fn piece(&mut self, channel: Channel, edited: Edited) -> Option<Piece<T>> {
+        let window = match channel {
+            Channel::Reasoning => &self.reasoning,
+            Channel::Content => &self.content,
+        };
+        self.cut = window.blocked().map(Cut::Blocked);
+        if channel == Channel::Reasoning {
+            let goes_out = self.policy.rules.format.think == Think::Move;
+            return (goes_out && !edited.text.is_empty()).then_some(Piece::Reasoning(edited.text));
+        }
+        let given = window.given();
+        self.replaced.extend(edited.replaced);
+        let mut tokens = Vec::new();
+        while let Some((range, _)) = self.tokens.front() {
+            if range.end > given {
+                break;
+            }
+            let Some((range, these)) = self.tokens.pop_front() else {
+                break;
+            };
+            // Tokens of what was replaced would tell it all the same.
+            let is_replaced =
+                |other: &Range<usize>| other.start < range.end && range.start < other.end;
+            if !self.replaced.iter().any(is_replaced) {
+                tokens.extend(these);
+            }
+        }
+        let text = match &mut self.tidy {
+            None => edited.text,
+            Some(tidy) => tidy.push(&edited.text),
+        };
+        (!text.is_empty() || !tokens.is_empty()).then_some(Piece::Content { text, tokens })
+    }
+}

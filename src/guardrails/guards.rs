@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use super::injection::Injection;
+use super::mask::{Masks, Originals};
+use super::patterns::{Pattern, PatternError, Patterns};
+use super::policies::Policies;
+use super::toxicity::Toxicity;
+use super::window::{Blocked, PLACEHOLDER, Window};
+use super::{output, pii, secrets};
+use super::{Action, Direction, Finding, GuardName, Place, Policy};
+
+/// Judges texts as a whole, by what they mean.
+pub trait Guard: Send + Sync {
+    fn name(&self) -> GuardName;
+
+    /// What it finds; always something when it has a score for every text.
+    fn judge(&self, text: &str, place: Place) -> Vec<Finding>;
+}
+
+/// A placeholder of a reversible mask.
+static PLACEHOLDERS: [Pattern; 1] = [Pattern {
+    guard: GuardName::Pii,
+    kind: PLACEHOLDER,
+    regex: r"\[[A-Z][A-Z_]{1,30}_[0-9]{1,6}\]",
+    judge: |candidate| candidate.whole(1.0),
+}];
+
+/// All guards and policies. Cheap to clone.
+#[derive(Clone)]
+pub struct Guardrails(Arc<Parts>);
+
+struct Parts {
+    input: Arc<Patterns>,
+    output: Arc<Patterns>,
+    none: Arc<Patterns>,
+    guards: Vec<Box<dyn Guard>>,
+    policies: Policies,
+    /// For hashed masks.
+    key: Hmac<Sha256>,
+}
+
+/// Guards cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+}
+
+/// A text that the guards have seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    pub action: Action,
+    /// What goes on; with [`Action::Block`] nothing does, and this is what did before that was known.
+    pub text: String,
+    /// Sorted by where they begin.
+    pub findings: Vec<Finding>,
+    pub blocked: Option<Blocked>,
+}
+
+impl Guardrails {
+    /// `key` is for hashed masks.
+    ///
+    /// # Errors
+    /// [`GuardError`], which no build that passes its tests has.
+    pub fn new(policies: Policies, key: Hmac<Sha256>) -> Result<Self, GuardError> {
+        let everywhere = || secrets::patterns().chain(pii::patterns());
+        let output = everywhere().chain(output::patterns()).chain(&PLACEHOLDERS);
+        Ok(Self(Arc::new(Parts {
+            input: Arc::new(Patterns::new(everywhere())?),
+            output: Arc::new(Patterns::new(output)?),
+            none: Arc::new(Patterns::new([])?),
+            guards: vec![Box::new(Injection::new()?), Box::new(Toxicity::new()?)],
+            policies,
+            key,
+        })))
+    }
+
+    /// The policies.
+    pub fn policies(&self) -> &Policies {
+        &self.0.policies
+    }
+
+    /// Masks for one request of `scope`, whose hashes are its own; `texts` are all of the request.
+    pub fn masks<'a>(
+        &self,
+        policy: &Policy,
+        scope: &str,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Masks {
+        let mut key = self.0.key.clone();
+        key.update(scope.as_bytes());
+        key.update(&[0]);
+        Masks::new(policy.mask_style(), key, texts)
+    }
+
+    /// Lets the guards see a whole text. Takes time in proportion to it: not for async threads.
+    pub fn check(
+        &self,
+        policy: &Arc<Policy>,
+        direction: Direction,
+        place: Place,
+        text: &str,
+        masks: &mut Masks,
+    ) -> Checked {
+        let mut window = self.window(policy, direction, place, &Arc::default());
+        let edited = window.finish(text, masks);
+        let mut findings = window.findings().to_vec();
+        findings.sort_by_key(|finding| (finding.span.start, finding.span.end));
+        Checked {
+            action: window.action(),
+            text: edited.text,
+            findings,
+            blocked: window.blocked(),
+        }
+    }
+
+    /// A way through the guards for a text.
+    pub fn window(
+        &self,
+        policy: &Arc<Policy>,
+        direction: Direction,
+        place: Place,
+        originals: &Arc<Originals>,
+    ) -> Window {
+        Window::new(self, policy.clone(), direction, place, originals.clone())
+    }
+
+    pub(super) fn patterns(&self, policy: &Policy, direction: Direction) -> Arc<Patterns> {
+        let by_form = [GuardName::Secrets, GuardName::Pii, GuardName::Output];
+        let looks = by_form.iter().any(|guard| policy.looks(*guard, direction));
+        match direction {
+            _ if !looks => self.0.none.clone(),
+            Direction::Input => self.0.input.clone(),
+            Direction::Output => self.0.output.clone(),
+        }
+    }
+
+    /// Whether any guard that judges by meaning may stop an answer.
+    pub(super) fn may_stop(&self, policy: &Policy) -> bool {
+        let mut guards = self.0.guards.iter();
+        guards.any(|guard| policy.may_block(guard.name(), Direction::Output))
+    }
+
+    pub(super) fn judge(
+        &self,
+        policy: &Policy,
+        direction: Direction,
+        place: Place,
+        text: &str,
+    ) -> Vec<Finding> {
+        let guards = self.0.guards.iter();
+        guards
+            .filter(|guard| policy.looks(guard.name(), direction))
+            .flat_map(|guard| guard.judge(text, place))
+            .collect()
+    }
+}

@@ -1,0 +1,262 @@
+//! A text on its way through the guards, all at once or in pieces: what is certain goes on, edited;
+//! what may still become something is held back.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::mask::{Masks, Originals};
+use super::patterns::Scan;
+use super::{Action, Direction, Finding, GuardName, Guardrails, Place, Policy, Response};
+
+/// Kind of a placeholder of ours, which is no finding.
+pub const PLACEHOLDER: &str = "placeholder";
+
+/// Bytes after which a sentence is judged though it goes on.
+const LONGEST_SENTENCE: usize = 400;
+
+/// What goes on.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Edited {
+    pub text: String,
+    /// Bytes of the original that were replaced.
+    pub replaced: Vec<Range<usize>>,
+}
+
+/// Why nothing goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocked {
+    pub guard: GuardName,
+    pub kind: &'static str,
+}
+
+/// A text on its way.
+pub struct Window {
+    scan: Scan,
+    policy: Arc<Policy>,
+    direction: Direction,
+    place: Place,
+    originals: Arc<Originals>,
+    guards: Guardrails,
+    /// Where the sentence begins that is to be judged next.
+    sentence: usize,
+    /// Bytes of the original that have gone on.
+    given: usize,
+    /// What is to be done, not done yet.
+    edits: Vec<Finding>,
+    findings: Vec<Finding>,
+    has_replaced: bool,
+    blocked: Option<Blocked>,
+}
+
+impl Window {
+    /// `originals`: what placeholders in this text stand for.
+    pub(super) fn new(
+        guards: &Guardrails,
+        policy: Arc<Policy>,
+        direction: Direction,
+        place: Place,
+        originals: Arc<Originals>,
+    ) -> Self {
+        let patterns = guards.patterns(&policy, direction);
+        let hosts = policy.rules.output.allowed_hosts.clone();
+        Self {
+            scan: Scan::new(patterns, hosts.unwrap_or_default().into()),
+            policy,
+            direction,
+            place,
+            originals,
+            guards: guards.clone(),
+            sentence: 0,
+            given: 0,
+            edits: Vec::new(),
+            findings: Vec::new(),
+            has_replaced: false,
+            blocked: None,
+        }
+    }
+
+    /// Everything that was found so far, in no particular order.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// What the text has come to so far.
+    pub fn action(&self) -> Action {
+        match (self.blocked, self.has_replaced) {
+            (Some(_), _) => Action::Block,
+            (None, true) => Action::Mask,
+            (None, false) => Action::Allow,
+        }
+    }
+
+    /// Set as soon as nothing goes on any more.
+    pub fn blocked(&self) -> Option<Blocked> {
+        self.blocked
+    }
+
+    /// All of the original so far.
+    pub fn original(&self) -> &str {
+        self.scan.text()
+    }
+
+    /// Bytes of the original that have gone on, or been replaced.
+    pub fn given(&self) -> usize {
+        self.given
+    }
+
+    /// Adds a piece; returns what is certain.
+    pub fn push(&mut self, piece: &str, masks: &mut Masks) -> Edited {
+        let mut found = self.scan.push(piece);
+        let mut settled = self.scan.settled();
+        if self.judges_sentences() {
+            while let Some(end) = sentence_end(self.scan.text(), self.sentence) {
+                found.extend(self.judge(end));
+            }
+            settled = settled.min(self.sentence);
+        }
+        self.go_on(found, settled, masks)
+    }
+
+    /// Adds the last piece; returns the rest.
+    pub fn finish(&mut self, piece: &str, masks: &mut Masks) -> Edited {
+        let mut found = self.scan.finish(piece);
+        if self.judges_sentences() {
+            while let Some(end) = sentence_end(self.scan.text(), self.sentence) {
+                found.extend(self.judge(end));
+            }
+        }
+        let end = self.scan.text().len();
+        found.extend(self.judge(end));
+        self.go_on(found, end, masks)
+    }
+
+    /// What a model says is judged before it goes on where it may be stopped, else as a whole.
+    fn judges_sentences(&self) -> bool {
+        self.direction == Direction::Output && self.guards.may_stop(&self.policy)
+    }
+
+    /// Judges from the present sentence on up to there.
+    fn judge(&mut self, end: usize) -> Vec<Finding> {
+        let start = std::mem::replace(&mut self.sentence, end);
+        let text = self.scan.text().get(start..end).unwrap_or_default();
+        if text.trim().is_empty() {
+            return Vec::new();
+        }
+        let mut found = self
+            .guards
+            .judge(&self.policy, self.direction, self.place, text);
+        for finding in &mut found {
+            finding.span = start + finding.span.start..start + finding.span.end;
+        }
+        found
+    }
+
+    fn go_on(&mut self, found: Vec<Finding>, settled: usize, masks: &mut Masks) -> Edited {
+        for finding in found {
+            if finding.kind == PLACEHOLDER {
+                self.restore(finding);
+                continue;
+            }
+            let response = self.policy.response(&finding, self.direction, self.place);
+            if response == Response::Off {
+                continue;
+            }
+            self.findings.push(finding.clone());
+            if matches!(response, Response::Mask | Response::Block) {
+                self.edits.push(finding);
+            }
+        }
+        let mut edited = Edited::default();
+        if self.blocked.is_some() {
+            return edited;
+        }
+        self.edits
+            .sort_by_key(|edit| (edit.span.start, edit.span.end));
+        let mut settled = settled;
+        while let Some(first) = self.edits.first() {
+            // What overlaps is one place.
+            let mut place = first.span.clone();
+            let mut members = 0;
+            for edit in &self.edits {
+                if members > 0 && edit.span.start >= place.end {
+                    break;
+                }
+                place.end = place.end.max(edit.span.end);
+                members += 1;
+            }
+            if place.end > settled {
+                settled = settled.min(place.start);
+                break;
+            }
+            let members: Vec<Finding> = self.edits.drain(..members).collect();
+            self.give(place.start, &mut edited);
+            if let Some(blocked) = self.blocking(&members) {
+                self.blocked = Some(blocked);
+                return edited;
+            }
+            let original = self.scan.text().get(place.clone()).unwrap_or_default();
+            if let Some(strongest) = members.iter().min_by(|a, b| by_weight(a, b)) {
+                edited.text.push_str(&masks.mask(strongest, original));
+            }
+            self.given = place.end;
+            self.has_replaced |= members.iter().any(|edit| edit.kind != PLACEHOLDER);
+            edited.replaced.push(place);
+        }
+        self.give(settled, &mut edited);
+        edited
+    }
+
+    /// Lets the original go on as it is, up to there.
+    fn give(&mut self, until: usize, edited: &mut Edited) {
+        if until > self.given {
+            let text = self.scan.text().get(self.given..until);
+            edited.text.push_str(text.unwrap_or_default());
+            self.given = until;
+        }
+    }
+
+    fn blocking(&self, edits: &[Finding]) -> Option<Blocked> {
+        let blocking = edits
+            .iter()
+            .find(|edit| self.policy.response(edit, self.direction, self.place) == Response::Block);
+        blocking.map(|edit| Blocked {
+            guard: edit.guard,
+            kind: edit.kind,
+        })
+    }
+
+    /// A placeholder of this request becomes what it stands for.
+    fn restore(&mut self, mut finding: Finding) {
+        let text = self.scan.text().get(finding.span.clone());
+        let original = text.and_then(|text| self.originals.get(text));
+        if let Some(original) = original {
+            finding.harmless = Some(original.clone());
+            self.edits.push(finding);
+        }
+    }
+}
+
+/// Where a sentence that begins there ends for certain: with a line, a blank after its stop, or when
+/// it is too long to be waited for.
+fn sentence_end(text: &str, start: usize) -> Option<usize> {
+    let rest = text.get(start..)?;
+    let mut before = ' ';
+    for (at, c) in rest.char_indices() {
+        let is_over = c == '\n' || (c.is_whitespace() && matches!(before, '.' | '!' | '?' | '…'));
+        if is_over || at >= LONGEST_SENTENCE {
+            return Some(start + at + c.len_utf8());
+        }
+        before = c;
+    }
+    None
+}
+
+/// The most important first: by guard, then the longest, then the likeliest.
+fn by_weight(a: &Finding, b: &Finding) -> std::cmp::Ordering {
+    let length = |finding: &Finding| finding.span.len();
+    a.guard
+        .cmp(&b.guard)
+        .then(length(b).cmp(&length(a)))
+        .then(b.score.total_cmp(&a.score))
+        .then(a.kind.cmp(b.kind))
+}

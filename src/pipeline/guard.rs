@@ -1,0 +1,257 @@
+//! The guards on both sides of the model.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::app::App;
+use crate::engine::{Message, Role};
+use crate::guardrails::{
+    Action, Answer, Blocked, Checked, Direction, Finding, Guardrails, OnFailure, Originals, Place,
+    Policy,
+};
+use crate::records::{Actor, AuditEvent};
+use crate::store::{Store, StoreError};
+
+use super::{Caller, Failure};
+
+/// Why the guards keep a request from the model.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum GuardFailure {
+    /// It was found to be what the policy does not let through.
+    #[error(
+        "Your request was refused by the guardrail policy '{policy}': {} ({kind}) in '{param}'.",
+        words(*blocked)
+    )]
+    Blocked {
+        policy: String,
+        blocked: Blocked,
+        kind: &'static str,
+        param: String,
+    },
+    /// Nothing goes on unguarded.
+    #[error("The guardrails cannot check your request at the moment.")]
+    Unavailable,
+}
+
+fn words(blocked: Blocked) -> &'static str {
+    use crate::guardrails::GuardName::{Injection, Leak, Output, Pii, Secrets, Toxicity};
+    match blocked.guard {
+        Injection => "prompt injection",
+        Secrets => "a secret",
+        Pii => "personal data",
+        Toxicity => "toxic content",
+        Output => "unsafe output",
+        Leak => "leaked instructions",
+    }
+}
+
+/// The policy of a request, and what became of its texts.
+pub(super) struct Guarded {
+    guardrails: Guardrails,
+    policy: Arc<Policy>,
+    originals: Arc<Originals>,
+    store: Store,
+    actor: Actor,
+    project_id: String,
+    request_id: String,
+    pub(super) notes: Notes,
+}
+
+/// What the usage row keeps: kinds and numbers, never texts.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Notes {
+    policy: String,
+    digest: String,
+    action: Action,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    input: BTreeMap<String, u32>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    output: BTreeMap<String, u32>,
+    /// The answer was going nowhere and was stopped.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut_loop: bool,
+}
+
+impl Guarded {
+    /// The policy that holds for a caller.
+    ///
+    /// # Errors
+    /// [`GuardFailure::Unavailable`] when there is no such policy any more.
+    pub(super) fn of(app: &App, caller: &Caller) -> Result<Self, Failure> {
+        let principal = &caller.principal;
+        let name = principal.guardrail_policy.as_ref();
+        let name = name.unwrap_or(&app.config.guardrails.policy);
+        let Some(policy) = app.guardrails.policies().get(name) else {
+            tracing::error!(policy = name, "there is no such guardrail policy");
+            return Err(GuardFailure::Unavailable.into());
+        };
+        Ok(Self {
+            guardrails: app.guardrails.clone(),
+            notes: Notes {
+                policy: policy.name.clone(),
+                digest: policy.digest.clone(),
+                action: Action::Allow,
+                input: BTreeMap::new(),
+                output: BTreeMap::new(),
+                cut_loop: false,
+            },
+            policy,
+            originals: Arc::default(),
+            store: app.store.clone(),
+            actor: caller.actor.clone(),
+            project_id: principal.project_id.clone(),
+            request_id: caller.request_id.clone(),
+        })
+    }
+
+    /// Lets the guards see every text of a request. What is masked is masked in place.
+    ///
+    /// # Errors
+    /// [`GuardFailure`].
+    pub(super) async fn request(&mut self, messages: &mut Vec<Message>) -> Result<(), Failure> {
+        let (guardrails, policy) = (self.guardrails.clone(), self.policy.clone());
+        let scope = self.project_id.clone();
+        let fallback = (policy.rules.on_failure == OnFailure::Allow).then(|| messages.clone());
+        let texts = std::mem::take(messages);
+        let seen = tokio::task::spawn_blocking(move || see(&guardrails, &policy, &scope, texts));
+        let seen = match (seen.await, fallback) {
+            (Ok(seen), _) => seen,
+            (Err(error), Some(unseen)) => {
+                tracing::error!(%error, "a guard failed; the policy lets the request through");
+                *messages = unseen;
+                return Ok(());
+            }
+            (Err(error), None) => {
+                tracing::error!(%error, "a guard failed");
+                return Err(GuardFailure::Unavailable.into());
+            }
+        };
+        *messages = seen.messages;
+        self.originals = Arc::new(seen.originals);
+        for (place, findings) in &seen.findings {
+            let counting = findings.iter().filter(|f| self.policy.counts(f, *place));
+            count(&mut self.notes.input, counting);
+        }
+        self.notes.action = seen.action;
+        let Some((blocked, param)) = seen.blocked else {
+            return Ok(());
+        };
+        self.audit(blocked, Direction::Input)
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, "a block cannot be recorded");
+                GuardFailure::Unavailable
+            })?;
+        Err(GuardFailure::Blocked {
+            policy: self.policy.name.clone(),
+            blocked,
+            kind: blocked.kind,
+            param,
+        }
+        .into())
+    }
+
+    /// The way out for one choice.
+    pub(super) fn answer<T>(&self, is_thinking: bool) -> Answer<T> {
+        let masks = self.guardrails.masks(&self.policy, &self.project_id, []);
+        Answer::new(
+            &self.guardrails,
+            &self.policy,
+            masks,
+            &self.originals,
+            is_thinking,
+        )
+    }
+
+    /// What is said in place of an answer that was stopped.
+    pub(super) fn refusal(&self) -> String {
+        self.policy.rules.refusal.clone()
+    }
+
+    /// Notes what the guards have made of an answer.
+    pub(super) fn note<T>(&mut self, answer: &Answer<T>, cut_loop: bool) {
+        let counts = |finding: &&Finding| self.policy.counts(finding, Place::Assistant);
+        count(&mut self.notes.output, answer.findings().filter(counts));
+        self.notes.action = self.notes.action.max(answer.action());
+        self.notes.cut_loop |= cut_loop;
+    }
+
+    /// Records that something was stopped: by whom and what kind, never what.
+    pub(super) async fn audit(&self, blocked: Blocked, way: Direction) -> Result<(), StoreError> {
+        let event = AuditEvent::about("guardrail.blocked", &self.request_id)
+            .in_project(&self.project_id)
+            .with("policy", self.policy.name.clone())
+            .with("policy_digest", self.policy.digest.clone())
+            .with("direction", serde_json::json!(way))
+            .with("guard", serde_json::json!(blocked.guard))
+            .with("kind", blocked.kind);
+        self.store.audit(&self.actor, &event).await
+    }
+}
+
+/// Messages that the guards have seen.
+struct Seen {
+    messages: Vec<Message>,
+    originals: Originals,
+    findings: Vec<(Place, Vec<Finding>)>,
+    action: Action,
+    blocked: Option<(Blocked, String)>,
+}
+
+fn see(
+    guardrails: &Guardrails,
+    policy: &Arc<Policy>,
+    scope: &str,
+    mut messages: Vec<Message>,
+) -> Seen {
+    let texts = messages
+        .iter()
+        .flat_map(|message| message.name.iter().chain([&message.content]));
+    let mut masks = guardrails.masks(policy, scope, texts.map(String::as_str));
+    let mut findings = Vec::new();
+    let mut action = Action::Allow;
+    let mut blocked = None;
+    for (i, message) in messages.iter_mut().enumerate() {
+        let place = match message.role {
+            Role::System => Place::Instructions,
+            Role::User => Place::User,
+            Role::Assistant => Place::Assistant,
+            Role::Tool => Place::Tool,
+        };
+        let name = message.name.as_mut().map(|name| ("name", name));
+        for (field, text) in name.into_iter().chain([("content", &mut message.content)]) {
+            let checked = guardrails.check(policy, Direction::Input, place, text, &mut masks);
+            let Checked {
+                action: came_to,
+                text: masked,
+                findings: found,
+                blocked: why,
+            } = checked;
+            action = action.max(came_to);
+            findings.push((place, found));
+            if let (Some(why), None) = (why, &blocked) {
+                blocked = Some((why, format!("messages[{i}].{field}")));
+            }
+            if came_to == Action::Mask {
+                *text = masked;
+            }
+        }
+    }
+    Seen {
+        messages,
+        originals: masks.into_originals(),
+        findings,
+        action,
+        blocked,
+    }
+}
+
+fn count<'a>(counts: &mut BTreeMap<String, u32>, findings: impl Iterator<Item = &'a Finding>) {
+    for finding in findings {
+        let guard = serde_json::to_value(finding.guard).unwrap_or_default();
+        let name = format!("{}.{}", guard.as_str().unwrap_or_default(), finding.kind);
+        *counts.entry(name).or_default() += 1;
+    }
+}
