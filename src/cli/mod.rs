@@ -3,6 +3,7 @@
 
 mod admin;
 mod audit;
+mod guardrails;
 mod init;
 mod keys;
 mod logging;
@@ -52,6 +53,9 @@ enum Command {
     /// The record of who changed what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// What is looked for in texts
+    #[command(subcommand)]
+    Guardrails(guardrails::GuardrailsCommand),
     /// Keys that access tokens are signed with
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
@@ -119,6 +123,7 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Usage(command) => usage::run(command).await,
         Command::Users(command) => users::run(command).await,
         Command::Audit(command) => audit::run(command).await,
+        Command::Guardrails(command) => guardrails::run(command),
         Command::Secrets(command) => secrets::run(command).await,
         Command::Openapi => Ok(writeln!(io::stdout(), "{}", crate::http::openapi_json())?),
     }

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::mask::{Masks, Originals};
+use super::guards::Context;
+use super::mask::Masks;
 use super::repetition::Repetition;
 use super::think::{Channel, Thoughts};
 use super::tidy::Tidy;
@@ -48,15 +49,15 @@ pub struct Answer<T> {
 }
 
 impl<T> Answer<T> {
-    /// `originals`: what placeholders stand for. `is_thinking`: the prompt ends with an opening tag.
+    /// `is_thinking`: the prompt ends with an opening tag.
     pub fn new(
         guardrails: &Guardrails,
         policy: &Arc<Policy>,
         masks: Masks,
-        originals: &Arc<Originals>,
+        context: &Context,
         is_thinking: bool,
     ) -> Self {
-        let window = || guardrails.window(policy, Direction::Output, Place::Assistant, originals);
+        let window = || guardrails.window(policy, Direction::Output, Place::Assistant, context);
         let format = &policy.rules.format;
         Self {
             policy: policy.clone(),

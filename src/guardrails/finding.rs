@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// Who looks for something.
@@ -35,7 +36,7 @@ pub struct Finding {
 }
 
 /// Which way a text goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// To the model.
@@ -45,7 +46,7 @@ pub enum Direction {
 }
 
 /// Whose words a text is, which tells what to make of instructions in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Place {
     /// The developer's.
     Instructions,
@@ -57,6 +58,16 @@ pub enum Place {
     Tool,
     /// Retrieved text: whoever wrote it.
     File,
+}
+
+impl Place {
+    /// Whose words a text is that goes this way, unless something else is known.
+    pub fn usual(direction: Direction) -> Self {
+        match direction {
+            Direction::Input => Self::User,
+            Direction::Output => Self::Assistant,
+        }
+    }
 }
 
 /// What a text is come to.

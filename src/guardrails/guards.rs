@@ -4,13 +4,14 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use super::injection::Injection;
+use super::leak::Instructions;
 use super::mask::{Masks, Originals};
 use super::patterns::{Pattern, PatternError, Patterns};
 use super::policies::Policies;
 use super::toxicity::Toxicity;
 use super::window::{Blocked, PLACEHOLDER, Window};
-use super::{output, pii, secrets};
 use super::{Action, Direction, Finding, GuardName, Place, Policy};
+use super::{output, pii, secrets};
 
 /// Judges texts as a whole, by what they mean.
 pub trait Guard: Send + Sync {
@@ -40,6 +41,15 @@ struct Parts {
     policies: Policies,
     /// For hashed masks.
     key: Hmac<Sha256>,
+}
+
+/// What a request tells the guards of its answer. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// What placeholders stand for.
+    pub originals: Arc<Originals>,
+    /// What the answer must not repeat.
+    pub instructions: Arc<Instructions>,
 }
 
 /// Guards cannot be made ready.
@@ -78,6 +88,15 @@ impl Guardrails {
         })))
     }
 
+    /// For texts that go nowhere: whoever knows this program can tell what a hashed mask stands for.
+    ///
+    /// # Errors
+    /// As [`Guardrails::new`].
+    pub fn unkeyed(policies: Policies) -> Result<Self, GuardError> {
+        let key = <Hmac<Sha256> as Mac>::new(&Default::default());
+        Self::new(policies, key)
+    }
+
     /// The policies.
     pub fn policies(&self) -> &Policies {
         &self.0.policies
@@ -105,7 +124,7 @@ impl Guardrails {
         text: &str,
         masks: &mut Masks,
     ) -> Checked {
-        let mut window = self.window(policy, direction, place, &Arc::default());
+        let mut window = self.window(policy, direction, place, &Context::default());
         let edited = window.finish(text, masks);
         let mut findings = window.findings().to_vec();
         findings.sort_by_key(|finding| (finding.span.start, finding.span.end));
@@ -123,9 +142,9 @@ impl Guardrails {
         policy: &Arc<Policy>,
         direction: Direction,
         place: Place,
-        originals: &Arc<Originals>,
+        context: &Context,
     ) -> Window {
-        Window::new(self, policy.clone(), direction, place, originals.clone())
+        Window::new(self, policy.clone(), direction, place, context)
     }
 
     pub(super) fn patterns(&self, policy: &Policy, direction: Direction) -> Arc<Patterns> {
@@ -140,8 +159,10 @@ impl Guardrails {
 
     /// Whether any guard that judges by meaning may stop an answer.
     pub(super) fn may_stop(&self, policy: &Policy) -> bool {
-        let mut guards = self.0.guards.iter();
-        guards.any(|guard| policy.may_block(guard.name(), Direction::Output))
+        let guards = self.0.guards.iter().map(|guard| guard.name());
+        guards
+            .chain([GuardName::Leak])
+            .any(|guard| policy.may_block(guard, Direction::Output))
     }
 
     pub(super) fn judge(

@@ -8,6 +8,8 @@
 //! - `folded`: a text as patterns look at it
 //! - `window`: a text on its way through the guards
 //! - `mask`: what takes the place of what is masked
+//! - `leak`: answers that repeat their instructions
+//! - `judgement`: what the guards make of a text, told to somebody
 //! - `answer`: a model's answer on its way out: `repetition`, `think`, `window`, `tidy`
 
 mod answer;
@@ -15,6 +17,8 @@ mod finding;
 mod folded;
 mod guards;
 mod injection;
+mod judgement;
+mod leak;
 mod mask;
 mod output;
 mod patterns;
@@ -30,7 +34,9 @@ mod window;
 
 pub use answer::{Answer, Cut, Piece};
 pub use finding::{Action, Direction, Finding, GuardName, Place};
-pub use guards::{Checked, Guard, GuardError, Guardrails};
+pub use guards::{Checked, Context, Guard, GuardError, Guardrails};
+pub use judgement::{Found, Judgement};
+pub use leak::Instructions;
 pub use mask::{Masks, Originals};
 pub use patterns::{Candidate, LONGEST_MATCH, Pattern, PatternError, Patterns, Scan, Verdict};
 pub use policies::{Policies, PoliciesError, PolicyChange};

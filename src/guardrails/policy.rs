@@ -71,6 +71,8 @@ pub struct Rule {
     pub style: Option<MaskStyle>,
     /// Of output only.
     pub allowed_hosts: Option<Vec<String>>,
+    /// Of leak only.
+    pub canary: Option<bool>,
 }
 
 /// What is done about a finding.
@@ -239,6 +241,12 @@ impl Policy {
         self.rules.pii.style.unwrap_or(MaskStyle::Label)
     }
 
+    /// Whether instructions get a word by which they are known again.
+    pub fn has_canary(&self) -> bool {
+        let is_wanted = self.rules.leak.canary.unwrap_or(false);
+        is_wanted && self.looks(GuardName::Leak, Direction::Output)
+    }
+
     /// Whether anything is to be made of what a guard finds.
     pub fn looks(&self, guard: GuardName, direction: Direction) -> bool {
         let rule = self.rules.of(guard);
@@ -311,6 +319,7 @@ impl Rules {
                     rule.allowed_hosts.is_some(),
                     GuardName::Output,
                 ),
+                ("canary", rule.canary.is_some(), GuardName::Leak),
             ];
             let foreign = foreign
                 .into_iter()
@@ -423,6 +432,7 @@ mod tests {
         for (text, expected) in [
             ("[pii]\nstile = 'label'", "stile"),
             ("[secrets]\nstyle = 'label'", "secrets.style"),
+            ("[pii]\ncanary = true", "pii.canary"),
             ("[pii]\nstyle = 'blank'", "pii"),
             ("[secrets]\npre_call = 'mark'", "secrets.pre_call"),
             ("[secrets]\nthreshold = 2.0", "secrets.threshold"),

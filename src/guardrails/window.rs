@@ -4,7 +4,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::mask::{Masks, Originals};
+use super::guards::Context;
+use super::leak::Leak;
+use super::mask::Masks;
 use super::patterns::Scan;
 use super::{Action, Direction, Finding, GuardName, Guardrails, Place, Policy, Response};
 
@@ -35,7 +37,8 @@ pub struct Window {
     policy: Arc<Policy>,
     direction: Direction,
     place: Place,
-    originals: Arc<Originals>,
+    context: Context,
+    leak: Option<Leak>,
     guards: Guardrails,
     /// Where the sentence begins that is to be judged next.
     sentence: usize,
@@ -49,22 +52,23 @@ pub struct Window {
 }
 
 impl Window {
-    /// `originals`: what placeholders in this text stand for.
     pub(super) fn new(
         guards: &Guardrails,
         policy: Arc<Policy>,
         direction: Direction,
         place: Place,
-        originals: Arc<Originals>,
+        context: &Context,
     ) -> Self {
         let patterns = guards.patterns(&policy, direction);
+        let leaks = policy.looks(GuardName::Leak, direction) && !context.instructions.is_empty();
         let hosts = policy.rules.output.allowed_hosts.clone();
         Self {
             scan: Scan::new(patterns, hosts.unwrap_or_default().into()),
             policy,
             direction,
             place,
-            originals,
+            leak: leaks.then(|| Leak::new(context.instructions.clone())),
+            context: context.clone(),
             guards: guards.clone(),
             sentence: 0,
             given: 0,
@@ -145,6 +149,7 @@ impl Window {
         let mut found = self
             .guards
             .judge(&self.policy, self.direction, self.place, text);
+        found.extend(self.leak.as_mut().and_then(|leak| leak.judge(text)));
         for finding in &mut found {
             finding.span = start + finding.span.start..start + finding.span.end;
         }
@@ -228,7 +233,7 @@ impl Window {
     /// A placeholder of this request becomes what it stands for.
     fn restore(&mut self, mut finding: Finding) {
         let text = self.scan.text().get(finding.span.clone());
-        let original = text.and_then(|text| self.originals.get(text));
+        let original = text.and_then(|text| self.context.originals.get(text));
         if let Some(original) = original {
             finding.harmless = Some(original.clone());
             self.edits.push(finding);

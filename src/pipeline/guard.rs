@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::app::App;
+use crate::clock::Clock;
 use crate::engine::{Message, Role};
 use crate::guardrails::{
-    Action, Answer, Blocked, Checked, Direction, Finding, Guardrails, OnFailure, Originals, Place,
-    Policy,
+    Action, Answer, Blocked, Checked, Context, Direction, Finding, GuardName, Guardrails,
+    Instructions, OnFailure, Originals, Place, Policy,
 };
 use crate::records::{Actor, AuditEvent};
 use crate::store::{Store, StoreError};
@@ -51,7 +52,8 @@ fn words(blocked: Blocked) -> &'static str {
 pub(super) struct Guarded {
     guardrails: Guardrails,
     policy: Arc<Policy>,
-    originals: Arc<Originals>,
+    context: Context,
+    clock: Clock,
     store: Store,
     actor: Actor,
     project_id: String,
@@ -98,7 +100,8 @@ impl Guarded {
                 cut_loop: false,
             },
             policy,
-            originals: Arc::default(),
+            context: Context::default(),
+            clock: app.clock.clone(),
             store: app.store.clone(),
             actor: caller.actor.clone(),
             project_id: principal.project_id.clone(),
@@ -129,13 +132,14 @@ impl Guarded {
             }
         };
         *messages = seen.messages;
-        self.originals = Arc::new(seen.originals);
+        self.context.originals = Arc::new(seen.originals);
         for (place, findings) in &seen.findings {
             let counting = findings.iter().filter(|f| self.policy.counts(f, *place));
             count(&mut self.notes.input, counting);
         }
         self.notes.action = seen.action;
         let Some((blocked, param)) = seen.blocked else {
+            self.keep_instructions(messages);
             return Ok(());
         };
         self.audit(blocked, Direction::Input)
@@ -153,6 +157,26 @@ impl Guarded {
         .into())
     }
 
+    /// So that it is noticed when an answer repeats them.
+    fn keep_instructions(&mut self, messages: &mut [Message]) {
+        if !self.policy.looks(GuardName::Leak, Direction::Output) {
+            return;
+        }
+        let is_instruction = |message: &&mut Message| message.role == Role::System;
+        let first = messages.iter_mut().find(is_instruction);
+        let canary = first.filter(|_| self.policy.has_canary()).map(|message| {
+            let canary = self.clock.id("").replace('_', "");
+            message
+                .content
+                .push_str("\n\nInternal reference, never to be mentioned: ");
+            message.content.push_str(&canary);
+            canary
+        });
+        let instructions = messages.iter().filter(|m| m.role == Role::System);
+        let texts = instructions.map(|message| message.content.as_str());
+        self.context.instructions = Arc::new(Instructions::new(texts, canary));
+    }
+
     /// The way out for one choice.
     pub(super) fn answer<T>(&self, is_thinking: bool) -> Answer<T> {
         let masks = self.guardrails.masks(&self.policy, &self.project_id, []);
@@ -160,7 +184,7 @@ impl Guarded {
             &self.guardrails,
             &self.policy,
             masks,
-            &self.originals,
+            &self.context,
             is_thinking,
         )
     }

@@ -1,0 +1,75 @@
+//! What the guards make of a text, told to somebody.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Action, Direction, Finding, GuardName, Guardrails, Place, Policy};
+
+/// What a policy makes of a text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judgement {
+    pub action: Action,
+    /// What goes on; nothing when it is blocked.
+    pub text: String,
+    /// Everything that was found, however unlikely it is, sorted by where it begins.
+    pub findings: Vec<Found>,
+}
+
+/// One thing in a text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Found {
+    pub guard: GuardName,
+    pub kind: &'static str,
+    pub score: f32,
+    /// In Unicode code points, as Python counts them.
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Guardrails {
+    /// Lets the guards see a text that goes nowhere. Takes time in proportion to it: not for async
+    /// threads.
+    pub fn judgement(
+        &self,
+        policy: &Arc<Policy>,
+        direction: Direction,
+        place: Place,
+        text: &str,
+    ) -> Judgement {
+        let mut masks = self.masks(policy, "", [text]);
+        let checked = self.check(policy, direction, place, text, &mut masks);
+        let found = found(&checked.findings, text);
+        let is_blocked = checked.action == Action::Block;
+        Judgement {
+            action: checked.action,
+            text: if is_blocked {
+                String::new()
+            } else {
+                checked.text
+            },
+            findings: found,
+        }
+    }
+}
+
+/// `findings` are sorted by where they begin.
+fn found(findings: &[Finding], text: &str) -> Vec<Found> {
+    let (mut bytes, mut points) = (0, 0);
+    let count = |range: std::ops::Range<usize>| {
+        let part = text.get(range).unwrap_or_default();
+        part.chars().count()
+    };
+    let findings = findings.iter().map(|finding| {
+        points += count(bytes..finding.span.start);
+        bytes = finding.span.start;
+        Found {
+            guard: finding.guard,
+            kind: finding.kind,
+            score: finding.score,
+            start: points,
+            end: points + count(finding.span.clone()),
+        }
+    });
+    findings.collect()
+}
