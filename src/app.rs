@@ -1,14 +1,18 @@
 //! Every shared part, built once and handed to whoever needs it.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Identity, Keys, Passwords, Principal, Purpose, Secrets, SecretsError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::registry::Registry;
-use crate::guardrails::{GuardError, Guardrails, Policies, PoliciesError};
+use crate::guardrails::{ByName, GuardError, Guardrails, Policies, PoliciesError};
 use crate::limits::Limits;
-use crate::records::UsageRecorder;
+use crate::records::{Actor, UsageRecorder};
 use crate::store::{AuditKey, DataDir, DataDirError, Store, StoreError};
 
 /// The program's parts. Cheap to clone.
@@ -24,7 +28,12 @@ pub struct App {
     pub limits: Limits,
     pub models: Registry,
     pub guardrails: Guardrails,
+    /// As many texts are looked at at once: one a processor.
+    pub guard_turns: Arc<Semaphore>,
 }
+
+/// How often the files of policies are looked at.
+const LOOK_AT_POLICIES: Duration = Duration::from_secs(1);
 
 /// What lies in the data directory, opened.
 #[derive(Debug, Clone)]
@@ -82,6 +91,10 @@ impl Data {
     }
 }
 
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The parts do not fit together.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -91,6 +104,10 @@ pub enum AppError {
     Policies(#[from] PoliciesError),
     #[error(transparent)]
     Guards(#[from] GuardError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the server is stopping")]
+    Stopping,
 }
 
 impl App {
@@ -107,7 +124,7 @@ impl App {
         let Data { store, secrets } = data;
         let policies = Policies::load(config.guardrails.dir())?;
         let policy = &config.guardrails.policy;
-        if policies.get(policy).is_none() {
+        if !policies.all().contains_key(policy) {
             return Err(AppError::NoPolicy(policy.clone()));
         }
         let guardrails = Guardrails::new(policies, secrets.key(Purpose::Masks))?;
@@ -128,7 +145,67 @@ impl App {
             store,
             models,
             guardrails,
+            guard_turns: Arc::new(Semaphore::new(processors())),
         })
+    }
+
+    /// Records what holds, if it is not what held the last time.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn note_configuration(&self, policies: &ByName) -> Result<(), StoreError> {
+        let mut configuration = serde_json::to_value(&*self.config).unwrap_or_default();
+        for (name, policy) in policies {
+            let rules = serde_json::to_value(&policy.rules).unwrap_or_default();
+            if let Some(configuration) = configuration.as_object_mut() {
+                configuration.insert(format!("guardrail policy {name}"), rules);
+            }
+        }
+        let actor = Actor::server(&self.clock);
+        self.store.note_configuration(&configuration, &actor).await
+    }
+
+    /// Lets the guardrail policies hold as their files are now. Returns whether anything is
+    /// different.
+    ///
+    /// # Errors
+    /// [`AppError`] when they cannot be used or not be recorded; then all stays as it was.
+    pub async fn reload_policies(&self) -> Result<bool, AppError> {
+        let guardrails = self.guardrails.clone();
+        let read = tokio::task::spawn_blocking(move || guardrails.policies().changed());
+        let Some(policies) = read.await.map_err(|_| AppError::Stopping)?? else {
+            return Ok(false);
+        };
+        let policy = &self.config.guardrails.policy;
+        if !policies.contains_key(policy) {
+            return Err(AppError::NoPolicy(policy.clone()));
+        }
+        self.note_configuration(&policies).await?;
+        self.guardrails.policies().adopt(policies);
+        Ok(true)
+    }
+
+    /// Keeps the guardrail policies as their files are, until `stop` is cancelled.
+    pub async fn watch_policies(self, stop: CancellationToken) {
+        let mut known = String::new();
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AT_POLICIES) => {}
+                () = stop.cancelled() => return,
+            }
+            let problem = match self.reload_policies().await {
+                Ok(false) => String::new(),
+                Ok(true) => {
+                    tracing::info!("the guardrail policies have changed");
+                    String::new()
+                }
+                Err(error) => error.to_string(),
+            };
+            if problem != known && !problem.is_empty() {
+                tracing::error!(error = problem, "the guardrail policies stay as they were");
+            }
+            known = problem;
+        }
     }
 
     /// The names of the models that somebody may use; none while they are being loaded.

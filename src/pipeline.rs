@@ -7,10 +7,12 @@
 //! Whatever enters [`chat`] or [`refuse`] leaves exactly one usage row, and the row is durable before the last
 //! of the answer is handed out.
 
+mod check;
 mod guard;
 mod invalid;
 mod ledger;
 mod messages;
+mod moderation;
 mod run;
 mod validate;
 
@@ -33,9 +35,15 @@ use crate::records::{Actor, RecordError};
 use guard::Guarded;
 use ledger::Ledger;
 
+pub use check::look;
 pub use guard::GuardFailure;
 pub use invalid::Invalid;
+pub use moderation::MODERATION_MODEL;
+pub(crate) use moderation::scores;
 pub use run::{Run, Step};
+
+/// What records call a chat completion.
+pub const CHAT: &str = "chat.completions";
 
 /// An engine that has said nothing for this long will not say any more. Long prompts take minutes
 /// on a slow machine; an engine that hangs notices that itself.
@@ -97,7 +105,7 @@ pub enum Failure {
 pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run, Failure> {
     let cut = caller.cut.clone();
     let stream = request.stream.unwrap_or(false);
-    let mut ledger = Ledger::open(app, &caller, &request.model, stream);
+    let mut ledger = Ledger::open(app, &caller, CHAT, &request.model, stream);
     let mut notes = None;
     let ready = async {
         let model = served(app, &caller.principal, &request.model);
@@ -108,6 +116,7 @@ pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run
             .map(|model| model.engine.info().id.as_str());
         let permit = ledger.hold(app.limits.begin(&caller.principal, name).await?);
         caller.tell(permit.status());
+        let moderation = request.moderation.clone();
         let mut asked = validate::check(request, &caller.principal.project_id)?;
         let model = model?;
         let asks_for_length = asked.generate.sampling.max_tokens.is_some();
@@ -115,7 +124,7 @@ pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run
         if longest > 0 {
             asked.generate.sampling.max_tokens.get_or_insert(longest);
         }
-        let mut guarded = Guarded::of(app, &caller)?;
+        let mut guarded = Guarded::of(app, &caller, moderation.as_ref())?;
         let seen = guarded.request(&mut asked.generate.messages).await;
         notes = Some(guarded.notes.clone());
         seen?;
@@ -143,8 +152,8 @@ pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run
 }
 
 /// Records a request whose body could not be read. Returns what to tell the client.
-pub async fn refuse(app: &App, caller: Caller, unread: ApiError) -> Failure {
-    let mut ledger = Ledger::open(app, &caller, "", false);
+pub async fn refuse(app: &App, caller: Caller, endpoint: &str, unread: ApiError) -> Failure {
+    let mut ledger = Ledger::open(app, &caller, endpoint, "", false);
     let failure = match app.limits.begin(&caller.principal, None).await {
         Ok(permit) => {
             ledger.hold(permit);

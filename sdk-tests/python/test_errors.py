@@ -114,7 +114,7 @@ def test_a_body_that_is_too_large(ask, server):
 
 def test_an_unknown_route(client):
     with pytest.raises(openai.NotFoundError):
-        client.moderations.create(input="x")
+        client.images.generate(prompt="x")
 
 
 def test_a_timeout_cancels_the_answer(client, ask, server, long):

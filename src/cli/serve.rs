@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::registry::Registry;
 use crate::http;
-use crate::records::{Actor, Housekeeping};
+use crate::records::Housekeeping;
 use crate::store::{DataDir, write_private};
 
 /// `microllm serve`
@@ -86,12 +86,12 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         show_first_start(&dir, &first, address, &config.engine.model)?;
     }
 
-    let actor = Actor::server(&clock);
-    data.store.note_configuration(&config, &actor).await?;
-
     let drain = Duration::from_secs(config.server.drain_seconds);
     let models = Registry::loading();
     let app = App::new(config, clock, data, models.clone())?;
+    app.note_configuration(&app.guardrails.policies().all())
+        .await?;
+    let policies = tokio::spawn(app.clone().watch_policies(shutdown.clone()));
     let housekeeping = Housekeeping::new(app.store.clone(), app.clock.clone(), &app.config.alerts);
     let housekeeping = tokio::spawn(housekeeping.run(shutdown.clone()));
     let loading = tokio::spawn(load(app.config.clone(), models));
@@ -106,6 +106,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     shutdown.cancel();
     if let Err(error) = housekeeping.await {
         tracing::error!(%error, "the housekeeping ended by a fault");
+    }
+    if let Err(error) = policies.await {
+        tracing::error!(%error, "the watch over policies ended by a fault");
     }
     app.close().await;
     tracing::info!("stopped");

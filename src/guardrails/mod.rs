@@ -39,7 +39,7 @@ pub use judgement::{Found, Judgement};
 pub use leak::Instructions;
 pub use mask::{Masks, Originals};
 pub use patterns::{Candidate, LONGEST_MATCH, Pattern, PatternError, Patterns, Scan, Verdict};
-pub use policies::{Policies, PoliciesError, PolicyChange};
+pub use policies::{ByName, Policies, PoliciesError};
 pub use policy::{
     Exception, Format, MaskStyle, OnFailure, Policy, PolicyError, Response, Rule, Rules, Think,
 };

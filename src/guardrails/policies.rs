@@ -15,7 +15,8 @@ pub struct Policies {
     current: RwLock<Arc<ByName>>,
 }
 
-type ByName = BTreeMap<String, Arc<Policy>>;
+/// Policies by name.
+pub type ByName = BTreeMap<String, Arc<Policy>>;
 
 /// The policies of the directory cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -31,15 +32,6 @@ pub enum PoliciesError {
     Many { path: PathBuf },
     #[error(transparent)]
     Policy(#[from] PolicyError),
-}
-
-/// A policy that is another one since.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyChange {
-    pub name: String,
-    /// Digests; none where it did not exist.
-    pub before: Option<String>,
-    pub after: Option<String>,
 }
 
 impl Policies {
@@ -65,33 +57,23 @@ impl Policies {
         current.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the directory again, and tells what has changed. Reads files: not for async threads.
+    /// Reads the directory again: all policies as they are to be, when any is another one. They
+    /// hold once they are adopted. Reads files: not for async threads.
     ///
     /// # Errors
-    /// As [`Policies::load`]; then everything stays as it was.
-    pub fn reload(&self) -> Result<Vec<PolicyChange>, PoliciesError> {
+    /// As [`Policies::load`].
+    pub fn changed(&self) -> Result<Option<ByName>, PoliciesError> {
         if self.dir.is_none() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let after = read(self.dir.as_deref())?;
-        let before = self.all();
-        let digest = |of: &ByName, name: &str| of.get(name).map(|policy| policy.digest.clone());
-        let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let changes = names.into_iter().map(|name| PolicyChange {
-            name: name.clone(),
-            before: digest(&before, name),
-            after: digest(&after, name),
-        });
-        let changes: Vec<_> = changes
-            .filter(|change| change.before != change.after)
-            .collect();
-        if !changes.is_empty() {
-            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            *current = Arc::new(after);
-        }
-        Ok(changes)
+        Ok((after != *self.all()).then_some(after))
+    }
+
+    /// From now on these hold.
+    pub fn adopt(&self, policies: ByName) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(policies);
     }
 }
 
@@ -145,23 +127,23 @@ mod tests {
         std::fs::write(dir.path().join("notes.txt"), "not a policy").unwrap();
         let policies = Policies::load(Some(dir.path())).unwrap();
         assert_eq!(policies.all().len(), 4);
-        assert_eq!(policies.reload().unwrap(), []);
+        assert_eq!(policies.changed().unwrap(), None);
         let first = policies.get("mine").unwrap();
 
         std::fs::write(&file, "[pii]\nstyle = 'hash'").unwrap();
-        let changes = policies.reload().unwrap();
-        assert_eq!(changes.len(), 1);
-        assert_eq!(changes[0].before.as_ref(), Some(&first.digest));
+        let changed = policies.changed().unwrap().unwrap();
+        assert_eq!(policies.get("mine").unwrap(), first);
+        policies.adopt(changed);
         let second = policies.get("mine").unwrap();
-        assert_eq!(changes[0].after.as_ref(), Some(&second.digest));
+        assert_ne!(first.digest, second.digest);
 
         std::fs::write(&file, "[pii]\nstyle = 'blank'").unwrap();
-        let error = policies.reload().unwrap_err().to_string();
+        let error = policies.changed().unwrap_err().to_string();
         assert!(error.contains("'mine', pii.style"), "{error}");
         assert_eq!(policies.get("mine").unwrap(), second);
 
         std::fs::remove_file(&file).unwrap();
-        assert_eq!(policies.reload().unwrap()[0].after, None);
+        policies.adopt(policies.changed().unwrap().unwrap());
         assert!(policies.get("mine").is_none());
     }
 }

@@ -76,7 +76,7 @@ pub struct Rule {
 }
 
 /// What is done about a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
     Off,
@@ -191,14 +191,7 @@ impl Policy {
             key,
             why: why.to_owned(),
         })?;
-        let canonical = serde_json::to_vec(&rules).unwrap_or_default();
-        let mut digest = hex::encode(Sha256::digest(canonical));
-        digest.truncate(12);
-        Ok(Self {
-            name: name.to_owned(),
-            digest,
-            rules,
-        })
+        Ok(Self::new(name, rules))
     }
 
     /// The policies that are built in.
@@ -236,6 +229,43 @@ impl Policy {
         finding.score >= threshold.or(indirect).unwrap_or(rule.threshold)
     }
 
+    /// The policy with at least these responses to one guard's findings.
+    pub fn at_least(&self, guard: GuardName, pre_call: Response, post_call: Response) -> Self {
+        let mut rules = self.rules.clone();
+        let rule = rules.of_mut(guard);
+        let is_logged = std::mem::take(&mut rule.logging_only);
+        let raise = |said: &mut Response, least: Response| {
+            let now = if is_logged {
+                (*said).min(Response::Annotate)
+            } else {
+                *said
+            };
+            *said = now.max(least);
+        };
+        raise(&mut rule.pre_call, pre_call);
+        raise(&mut rule.post_call, post_call);
+        for kind in rule.kinds.values_mut() {
+            kind.pre_call
+                .iter_mut()
+                .for_each(|said| raise(said, pre_call));
+            kind.post_call
+                .iter_mut()
+                .for_each(|said| raise(said, post_call));
+        }
+        Self::new(&self.name, rules)
+    }
+
+    fn new(name: &str, rules: Rules) -> Self {
+        let canonical = serde_json::to_vec(&rules).unwrap_or_default();
+        let mut digest = hex::encode(Sha256::digest(canonical));
+        digest.truncate(12);
+        Self {
+            name: name.to_owned(),
+            digest,
+            rules,
+        }
+    }
+
     /// What takes the place of personal data.
     pub fn mask_style(&self) -> MaskStyle {
         self.rules.pii.style.unwrap_or(MaskStyle::Label)
@@ -271,6 +301,17 @@ impl Rules {
             GuardName::Toxicity => &self.toxicity,
             GuardName::Output => &self.output,
             GuardName::Leak => &self.leak,
+        }
+    }
+
+    fn of_mut(&mut self, guard: GuardName) -> &mut Rule {
+        match guard {
+            GuardName::Injection => &mut self.injection,
+            GuardName::Secrets => &mut self.secrets,
+            GuardName::Pii => &mut self.pii,
+            GuardName::Toxicity => &mut self.toxicity,
+            GuardName::Output => &mut self.output,
+            GuardName::Leak => &mut self.leak,
         }
     }
 

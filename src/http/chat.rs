@@ -21,7 +21,7 @@ use crate::openai::chat::ChatRequest;
 use crate::openai::completion::{
     AnswerMessage, AnswerRole, ChatChunk, ChatCompletion, Choice, CompletionObject, Logprobs, Usage,
 };
-use crate::pipeline::{self, Caller, Failure, Run, Step};
+use crate::pipeline::{self, CHAT, Failure, Run, Step};
 
 pub struct ChatApi;
 
@@ -57,19 +57,10 @@ impl ChatApi {
         request: MaybeJson<ChatRequest>,
     ) -> Result<ChatResponse, ApiError> {
         key.0.may(KeyScope::ModelRequest)?;
-        let caller = Caller {
-            actor: trace.actor(&key.0),
-            principal: key.0,
-            request_id: trace.request_id.clone(),
-            arrived: trace.arrived,
-            arrived_ms: trace.arrived_ms,
-            cut: cut.0.0.clone(),
-            rates: trace.rates.clone(),
-            cut_loop: trace.cut_loop.clone(),
-        };
+        let caller = trace.caller(key.0, &cut);
         let request = match request.0 {
             Ok(request) => request,
-            Err(unread) => return Err(pipeline::refuse(&app, caller, unread).await.into()),
+            Err(unread) => return Err(pipeline::refuse(&app, caller, CHAT, unread).await.into()),
         };
         let stream = request.stream.unwrap_or(false);
         let options = request.stream_options.as_ref();
@@ -98,6 +89,7 @@ async fn collect(run: Run, labels: Labels) -> Result<ChatCompletion, Failure> {
     let mut steps = Box::pin(run.steps());
     let mut choices = Vec::new();
     let mut usage = Usage::new(0, 0, 0);
+    let mut moderation = None;
     let (mut message, mut tokens) = (said(String::new()), Vec::new());
     while let Some(step) = steps.try_next().await? {
         match step {
@@ -128,6 +120,7 @@ async fn collect(run: Run, labels: Labels) -> Result<ChatCompletion, Failure> {
                     finish_reason: finish,
                 });
             }
+            Step::Moderated(scores) => moderation = Some(scores),
             Step::Total(total) => usage = total,
         }
     }
@@ -138,6 +131,7 @@ async fn collect(run: Run, labels: Labels) -> Result<ChatCompletion, Failure> {
         model: labels.model,
         choices,
         usage,
+        moderation,
         system_fingerprint: labels.system_fingerprint,
     })
 }

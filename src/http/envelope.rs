@@ -15,6 +15,7 @@ use http_body_util::combinators::BoxBody;
 use poem::http::{HeaderMap, HeaderValue, Method, header};
 use poem::{Body, Endpoint, IntoResponse, PathPattern, Request, Response, Result};
 
+use super::Cut;
 use super::cors::Cors;
 use super::error::ApiError;
 use super::rates;
@@ -22,6 +23,7 @@ use crate::app::App;
 use crate::auth::Principal;
 use crate::clock::Clock;
 use crate::limits::RateStatus;
+use crate::pipeline::Caller;
 use crate::records::{Actor, ActorKind};
 
 const VERSION: HeaderValue = HeaderValue::from_static("2020-10-01");
@@ -48,8 +50,21 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// A caller of an inference route, for the audit.
-    pub fn actor(&self, principal: &Principal) -> Actor {
+    /// Who asks, of an inference route.
+    pub fn caller(&self, principal: Principal, cut: &Cut) -> Caller {
+        Caller {
+            actor: self.actor(&principal),
+            principal,
+            request_id: self.request_id.clone(),
+            arrived: self.arrived,
+            arrived_ms: self.arrived_ms,
+            cut: cut.0.clone(),
+            rates: self.rates.clone(),
+            cut_loop: self.cut_loop.clone(),
+        }
+    }
+
+    fn actor(&self, principal: &Principal) -> Actor {
         let visitor = self.visitor.get();
         let is_key = principal.key_id.starts_with("key_");
         Actor {

@@ -3,7 +3,7 @@
 //! - [`server`], [`stall`]: connections, their limits, and the way to the end of them
 //! - [`envelope`]: what every request and every answer has in common
 //! - [`routing`]: methods and paths
-//! - [`chat`], [`models`], [`identity`], [`organization`], [`health`], [`docs`]: the routes
+//! - [`chat`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`docs`]: the routes
 //! - [`auth`], [`query`], [`body`], [`payload`], [`sse`], [`error`]: in and out
 
 mod auth;
@@ -13,6 +13,7 @@ mod cors;
 mod docs;
 mod envelope;
 pub mod error;
+mod guardrails;
 mod health;
 mod identity;
 mod limits;
@@ -41,6 +42,7 @@ pub use spec::openapi_json;
 type Api = (
     chat::ChatApi,
     models::ModelsApi,
+    guardrails::GuardrailsApi,
     limits::LimitsApi,
     identity::IdentityApi,
     organization::OrganizationApi,
@@ -80,6 +82,7 @@ fn endpoint(
     let api: Api = (
         chat::ChatApi,
         models::ModelsApi,
+        guardrails::GuardrailsApi,
         limits::LimitsApi,
         identity::api(),
         organization::api(),

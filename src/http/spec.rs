@@ -18,6 +18,8 @@ pub enum Tag {
     Chat,
     /// What can be asked.
     Models,
+    /// What is looked for in texts.
+    Guardrails,
     /// What the caller may use.
     Limits,
     /// Signing in and out, one's own account.

@@ -133,8 +133,12 @@ impl Labels {
                 self.choice(index, delta, None, None)
             }
             Step::End { index, finish } => self.choice(index, Delta::default(), None, Some(finish)),
+            Step::Moderated(moderation) => event(&ChatChunk {
+                moderation: Some(moderation),
+                ..self.chunk(Vec::new(), self.include_usage.then_some(None))
+            }),
             Step::Total(usage) if self.include_usage => {
-                self.chunk(Vec::new(), Some(Some(usage))) + DONE
+                event(&self.chunk(Vec::new(), Some(Some(usage)))) + DONE
             }
             Step::Total(_) => DONE.to_owned(),
         }
@@ -153,19 +157,20 @@ impl Labels {
             logprobs,
             finish_reason,
         };
-        self.chunk(vec![choice], self.include_usage.then_some(None))
+        event(&self.chunk(vec![choice], self.include_usage.then_some(None)))
     }
 
-    fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<Option<Usage>>) -> String {
-        event(&ChatChunk {
+    fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<Option<Usage>>) -> ChatChunk {
+        ChatChunk {
             id: self.id.clone(),
             object: ChunkObject::Chunk,
             created: self.created,
             model: self.model.clone(),
             system_fingerprint: self.system_fingerprint.clone(),
             choices,
+            moderation: None,
             usage,
-        })
+        }
     }
 }
 

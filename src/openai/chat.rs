@@ -14,6 +14,8 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::moderation::ModerationParam;
+
 /// A conversation to be continued by a model.
 #[derive(Debug, Clone, Deserialize, Object)]
 #[oai(rename = "CreateChatCompletionRequest")]
@@ -82,8 +84,8 @@ pub struct ChatRequest {
     pub audio: Option<Value>,
     /// Not supported.
     pub web_search_options: Option<Value>,
-    /// Not supported.
-    pub moderation: Option<Value>,
+    /// Scores the conversation and the answer, or refuses them.
+    pub moderation: Option<ModerationParam>,
     /// Accepted and not used.
     pub user: Option<String>,
     /// Accepted and not used.

@@ -5,6 +5,7 @@
 use poem_openapi::{Enum, Object};
 use serde::Serialize;
 
+use super::moderation::Moderation;
 use crate::engine::{FinishReason, TokenLogprob, TokenText};
 
 /// What OpenAI puts in place of a log probability that has no finite value.
@@ -24,6 +25,9 @@ pub struct ChatCompletion {
     /// The answers, as many as `n` asked for.
     pub choices: Vec<Choice>,
     pub usage: Usage,
+    /// When it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moderation: Option<Box<Moderation>>,
     /// Changes whenever the same request might be answered differently.
     pub system_fingerprint: String,
 }
@@ -225,6 +229,9 @@ pub struct ChatChunk {
     pub system_fingerprint: String,
     /// One choice; none in the chunk that carries the usage.
     pub choices: Vec<ChunkChoice>,
+    /// When it was asked for, in a chunk of its own after the last choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moderation: Option<Box<Moderation>>,
     /// Only with `include_usage`: null in all chunks but the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<Usage>>,

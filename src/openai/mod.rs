@@ -4,6 +4,7 @@
 //! - [`chat`]: what a chat completion is asked with
 //! - [`completion`]: what it is answered with, whole or in chunks
 //! - [`model`]: the models' listing
+//! - [`moderation`]: texts that are judged
 //! - [`page`]: lists a page at a time
 //! - [`error`]: the body of every error
 
@@ -12,4 +13,5 @@ pub mod chat;
 pub mod completion;
 pub mod error;
 pub mod model;
+pub mod moderation;
 pub mod page;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::app::App;
 use crate::clock::Clock;
@@ -12,9 +13,11 @@ use crate::guardrails::{
     Action, Answer, Blocked, Checked, Context, Direction, Finding, GuardName, Guardrails,
     Instructions, OnFailure, Originals, Place, Policy,
 };
+use crate::openai::moderation::{Moderation, ModerationParam};
 use crate::records::{Actor, AuditEvent};
 use crate::store::{Store, StoreError};
 
+use super::moderation::{Moderated, scores, stricter};
 use super::{Caller, Failure};
 
 /// Why the guards keep a request from the model.
@@ -54,6 +57,8 @@ pub(super) struct Guarded {
     policy: Arc<Policy>,
     context: Context,
     clock: Clock,
+    turns: Arc<Semaphore>,
+    moderated: Option<Moderated>,
     store: Store,
     actor: Actor,
     project_id: String,
@@ -81,15 +86,32 @@ impl Guarded {
     ///
     /// # Errors
     /// [`GuardFailure::Unavailable`] when there is no such policy any more.
-    pub(super) fn of(app: &App, caller: &Caller) -> Result<Self, Failure> {
-        let principal = &caller.principal;
-        let name = principal.guardrail_policy.as_ref();
+    pub(super) fn policy(app: &App, caller: &Caller) -> Result<Arc<Policy>, Failure> {
+        let name = caller.principal.guardrail_policy.as_ref();
         let name = name.unwrap_or(&app.config.guardrails.policy);
-        let Some(policy) = app.guardrails.policies().get(name) else {
+        app.guardrails.policies().get(name).ok_or_else(|| {
             tracing::error!(policy = name, "there is no such guardrail policy");
-            return Err(GuardFailure::Unavailable.into());
-        };
+            GuardFailure::Unavailable.into()
+        })
+    }
+
+    /// The guards of a request, with what it asks of them itself.
+    ///
+    /// # Errors
+    /// As [`Guarded::policy`].
+    pub(super) fn of(
+        app: &App,
+        caller: &Caller,
+        moderation: Option<&ModerationParam>,
+    ) -> Result<Self, Failure> {
+        let principal = &caller.principal;
+        let mut policy = Self::policy(app, caller)?;
+        if let Some(asked) = moderation {
+            policy = Arc::new(stricter(&policy, asked));
+        }
         Ok(Self {
+            moderated: moderation.map(|_| Moderated::default()),
+            turns: app.guard_turns.clone(),
             guardrails: app.guardrails.clone(),
             notes: Notes {
                 policy: policy.name.clone(),
@@ -118,24 +140,25 @@ impl Guarded {
         let scope = self.project_id.clone();
         let fallback = (policy.rules.on_failure == OnFailure::Allow).then(|| messages.clone());
         let texts = std::mem::take(messages);
-        let seen = tokio::task::spawn_blocking(move || see(&guardrails, &policy, &scope, texts));
-        let seen = match (seen.await, fallback) {
+        let see = move || see(&guardrails, &policy, &scope, texts);
+        let seen = match (blocking(&self.turns, see).await, fallback) {
             (Ok(seen), _) => seen,
-            (Err(error), Some(unseen)) => {
-                tracing::error!(%error, "a guard failed; the policy lets the request through");
+            (Err(_), Some(unseen)) => {
+                tracing::warn!("the policy lets a request through that no guard has seen");
                 *messages = unseen;
                 return Ok(());
             }
-            (Err(error), None) => {
-                tracing::error!(%error, "a guard failed");
-                return Err(GuardFailure::Unavailable.into());
-            }
+            (Err(failure), None) => return Err(failure.into()),
         };
         *messages = seen.messages;
         self.context.originals = Arc::new(seen.originals);
         for (place, findings) in &seen.findings {
             let counting = findings.iter().filter(|f| self.policy.counts(f, *place));
             count(&mut self.notes.input, counting);
+        }
+        if let Some(moderated) = &mut self.moderated {
+            let findings = seen.findings.iter().flat_map(|(_, findings)| findings);
+            moderated.input(scores(findings, &self.policy, Place::User));
         }
         self.notes.action = seen.action;
         let Some((blocked, param)) = seen.blocked else {
@@ -200,6 +223,15 @@ impl Guarded {
         count(&mut self.notes.output, answer.findings().filter(counts));
         self.notes.action = self.notes.action.max(answer.action());
         self.notes.cut_loop |= cut_loop;
+        if let Some(moderated) = &mut self.moderated {
+            let findings = answer.findings();
+            moderated.output(scores(findings, &self.policy, Place::Assistant));
+        }
+    }
+
+    /// The scores of everything, when they were asked for.
+    pub(super) fn moderation(&mut self) -> Option<Moderation> {
+        self.moderated.as_mut().map(Moderated::told)
     }
 
     /// Records that something was stopped: by whom and what kind, never what.
@@ -213,6 +245,30 @@ impl Guarded {
             .with("kind", blocked.kind);
         self.store.audit(&self.actor, &event).await
     }
+}
+
+/// Does what takes a processor's time, not more at once than there are processors.
+pub(super) async fn off_thread<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, GuardFailure> {
+    blocking(&app.guard_turns, work).await
+}
+
+async fn blocking<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, GuardFailure> {
+    let turn = turns.clone().acquire_owned().await;
+    let turn = turn.map_err(|_| GuardFailure::Unavailable)?;
+    let work = move || {
+        let _turn = turn;
+        work()
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a guard failed");
+        GuardFailure::Unavailable
+    })
 }
 
 /// Messages that the guards have seen.

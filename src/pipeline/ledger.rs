@@ -30,7 +30,13 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn open(app: &App, caller: &Caller, model: &str, stream: bool) -> Self {
+    pub(super) fn open(
+        app: &App,
+        caller: &Caller,
+        endpoint: &str,
+        model: &str,
+        stream: bool,
+    ) -> Self {
         let principal = &caller.principal;
         let row = UsageRow {
             request_id: caller.request_id.clone(),
@@ -39,7 +45,7 @@ impl Ledger {
             project_id: principal.project_id.clone(),
             user_id: principal.user_id.clone(),
             model: model.chars().take(LONGEST_MODEL_NAME).collect(),
-            endpoint: "chat.completions".to_owned(),
+            endpoint: endpoint.to_owned(),
             stream,
             status: CLIENT_LEFT,
             outcome: Outcome::Cancelled,

@@ -15,6 +15,7 @@ use crate::engine::{
 };
 use crate::guardrails::{Answer, Cut, Direction, Piece};
 use crate::openai::completion::{Finish, Usage};
+use crate::openai::moderation::Moderation;
 use crate::records::RecordError;
 
 use super::guard::Guarded;
@@ -26,7 +27,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// What happens in an answer, in order: for each choice `Begin`, any number of `Reasoning` and
 /// `Text`, perhaps `Refused`, `End`;
-/// after the last choice one `Total`.
+/// after the last choice perhaps `Moderated`, and one `Total`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// The model has begun to answer.
@@ -52,6 +53,8 @@ pub enum Step {
         index: u32,
         finish: Finish,
     },
+    /// The scores of the request and all choices, when they were asked for.
+    Moderated(Box<Moderation>),
     Total(Usage),
 }
 
@@ -239,6 +242,11 @@ impl Run {
             self.total = Some(self.ledger.usage());
         }
         self.ready.push_back(Step::End { index, finish });
+        if self.total.is_some() {
+            let moderation = self.guarded.moderation();
+            self.ready
+                .extend(moderation.map(Box::new).map(Step::Moderated));
+        }
         Ok(())
     }
 

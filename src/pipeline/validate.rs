@@ -95,7 +95,6 @@ fn refuse_unsupported(request: &ChatRequest) -> Result<(), Invalid> {
     for (param, given) in [
         ("audio", &request.audio),
         ("web_search_options", &request.web_search_options),
-        ("moderation", &request.moderation),
     ] {
         if given.is_some() {
             return Err(unsupported(param));

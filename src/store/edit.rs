@@ -17,7 +17,11 @@ pub(super) fn changed<T: Serialize>(
         Ok(Value::Object(fields)) => fields,
         _ => Map::new(),
     };
-    let (before, after) = (fields(before), fields(after));
+    let (before, mut after) = (fields(before), fields(after));
+    for name in before.keys() {
+        // What is gone has changed too.
+        after.entry(name).or_insert(Value::Null);
+    }
     let (mut was, mut is) = (Map::new(), Map::new());
     for (name, value) in after {
         if before.get(&name) != Some(&value) {

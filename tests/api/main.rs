@@ -9,6 +9,7 @@ mod chat;
 mod crash;
 mod engine;
 mod errors;
+mod guardrails;
 mod harness;
 mod health;
 mod identity;

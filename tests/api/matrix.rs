@@ -43,6 +43,8 @@ POST   /auth/second_factor/remove        person  {"password": "x", "code": "x"}
 POST   /v1/chat/completions              models model.request  {"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}
 GET    /v1/models                        models model.read
 GET    /v1/models/{model}                models model.read
+POST   /v1/guardrails/check              models model.request  {"direction": "input", "text": "Hi"}
+POST   /v1/moderations                   models model.request  {"input": "Hi"}
 GET    /v1/limits                        models
 
 GET    /v1/organization/admin_api_keys           org admin_keys.read
@@ -54,6 +56,7 @@ GET    /v1/organization/audit_logs/export        org audit.read
 GET    /v1/organization/usage/export             org usage.read
 GET    /v1/organization/costs                    owned usage.read
 GET    /v1/organization/usage/completions        owned usage.read
+GET    /v1/organization/usage/moderations        owned usage.read
 GET    /v1/organization/usage/{kind}             owned usage.read
 GET    /v1/organization/data_retention           org settings.read
 POST   /v1/organization/data_retention           org settings.write  {"retention_type": "zero_data_retention"}

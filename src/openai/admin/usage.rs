@@ -17,6 +17,10 @@ object! {
     CompletionsUsageObject = "organization.usage.completions.result"
 }
 object! {
+    /// The usage of moderations.
+    ModerationsUsageObject = "organization.usage.moderations.result"
+}
+object! {
     /// What it cost.
     CostsObject = "organization.costs.result"
 }
@@ -117,6 +121,31 @@ pub struct CompletionsUsage {
     pub service_tier: Option<String>,
     /// `unlabeled`: this server knows no other.
     pub api_source: Option<String>,
+}
+
+/// What moderations are told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum ModerationsGroup {
+    ProjectId,
+    UserId,
+    ApiKeyId,
+    /// There is one.
+    Model,
+}
+
+/// The moderations of a bucket, or of one group in it. What was not grouped by is null.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct ModerationsUsage {
+    pub object: ModerationsUsageObject,
+    /// 0: texts are judged by characters and words, not by tokens.
+    pub input_tokens: i64,
+    pub num_model_requests: i64,
+    pub project_id: Option<String>,
+    /// Null also for what no person used.
+    pub user_id: Option<String>,
+    pub api_key_id: Option<String>,
+    pub model: Option<String>,
 }
 
 /// Of a kind that this server does not do, so that there never is one.

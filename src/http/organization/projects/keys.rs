@@ -89,7 +89,7 @@ impl KeysApi {
             id: project_id.0,
             on_behalf_of,
         };
-        let key = checked(request.0, owner, admin.0.actor.at())?;
+        let key = checked(&app, request.0, owner, admin.0.actor.at())?;
         let issued = app.keys.issue(key, &admin.0.actor).await?;
         let value = issued.key.expose().to_owned();
         Ok(Json(shown(&app, issued.row, Some(value)).await?))
@@ -143,7 +143,7 @@ impl KeysApi {
             .map(|list| models("models", list))
             .transpose()?;
         let limits = asked.limits.map(limits).transpose()?;
-        let policy = policy(asked.guardrail_policy.as_deref())?;
+        let policy = policy(&app, asked.guardrail_policy.as_deref())?;
         let ring = KeyRing::Project(&project_id);
         let edited = app
             .store

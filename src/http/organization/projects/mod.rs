@@ -90,7 +90,7 @@ impl ProjectsApi {
             id: app.clock.id("proj_"),
             name: name("name", &request.name)?,
             limits: super::limits(request.limits.unwrap_or_default())?,
-            guardrail_policy: policy(request.guardrail_policy.as_deref())?,
+            guardrail_policy: policy(&app, request.guardrail_policy.as_deref())?,
             data_retention: "organization_default".to_owned(),
             created_at: admin.0.actor.at(),
             archived_at: None,
@@ -136,7 +136,7 @@ impl ProjectsApi {
         }
         let name = optional_name("name", request.name.as_deref())?;
         let limits = request.limits.map(super::limits).transpose()?;
-        let policy = policy(request.guardrail_policy.as_deref())?;
+        let policy = policy(&app, request.guardrail_policy.as_deref())?;
         let edited = app
             .store
             .edit_project(&project_id, &admin.0.actor, |project| {
@@ -242,7 +242,15 @@ fn may_set_policy(
     }
 }
 
-/// A guardrail policy's name.
-fn policy(given: Option<&str>) -> Result<Option<String>, ApiError> {
-    optional_name("guardrail_policy", given)
+/// The name of a guardrail policy that there is.
+fn policy(app: &App, given: Option<&str>) -> Result<Option<String>, ApiError> {
+    let name = optional_name("guardrail_policy", given)?;
+    match &name {
+        Some(name) if app.guardrails.policies().get(name).is_none() => {
+            let message = "Invalid 'guardrail_policy': there is no such policy.";
+            let code = Some("invalid_value");
+            Err(ApiError::param("guardrail_policy", code, message))
+        }
+        _ => Ok(name),
+    }
 }

@@ -84,7 +84,7 @@ impl ServiceAccountsApi {
             limits: request.limits,
             guardrail_policy: request.guardrail_policy,
         };
-        let key = new_key(key, &row, admin.0.actor.at())?;
+        let key = new_key(&app, key, &row, admin.0.actor.at())?;
         let key = if only {
             None
         } else {
@@ -197,13 +197,14 @@ impl ServiceAccountsApi {
             .await?;
         let row = row.ok_or_else(|| ApiError::missing("service account"))?;
         may_set_policy(&admin.0, &project_id, request.0.guardrail_policy.as_ref())?;
-        let key = new_key(request.0, &row, admin.0.actor.at())?;
+        let key = new_key(&app, request.0, &row, admin.0.actor.at())?;
         let issued = app.keys.issue(key, &admin.0.actor).await?;
         Ok(Json(fresh(issued)))
     }
 }
 
 fn new_key(
+    app: &App,
     asked: CreateProjectApiKey,
     account: &ServiceAccountRow,
     now: i64,
@@ -212,11 +213,16 @@ fn new_key(
         id: account.project_id.clone(),
         on_behalf_of: OnBehalfOf::ServiceAccount(account.id.clone()),
     };
-    checked(asked, owner, now)
+    checked(app, asked, owner, now)
 }
 
 /// A key as it was asked for, checked.
-pub fn checked(asked: CreateProjectApiKey, owner: KeyOwner, now: i64) -> Result<NewKey, ApiError> {
+pub fn checked(
+    app: &App,
+    asked: CreateProjectApiKey,
+    owner: KeyOwner,
+    now: i64,
+) -> Result<NewKey, ApiError> {
     Ok(NewKey {
         name: name("name", asked.name.as_deref().unwrap_or("Secret Key"))?,
         owner,
@@ -228,7 +234,7 @@ pub fn checked(asked: CreateProjectApiKey, owner: KeyOwner, now: i64) -> Result<
                 .map(|list| models("models", list))
                 .transpose()?,
             limits: limits(asked.limits.unwrap_or_default())?,
-            guardrail_policy: policy(asked.guardrail_policy.as_deref())?,
+            guardrail_policy: policy(app, asked.guardrail_policy.as_deref())?,
         },
     })
 }

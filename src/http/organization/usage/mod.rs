@@ -13,16 +13,18 @@ use crate::app::App;
 use crate::auth::{Administrator, AuthError, Permission};
 use crate::http::auth::Admin;
 use crate::http::error::ApiError;
+use crate::http::guardrails::MODERATIONS;
 use crate::http::payload::Json;
 use crate::http::query::List;
 use crate::http::spec::Tag;
 use crate::openai::admin::usage::{
     Amount, BucketWidth, CompletionsGroup, CompletionsUsage, CompletionsUsageObject, Costs,
-    CostsGroup, CostsObject, CostsWidth, NoUsage, UsagePage, UsageResult,
+    CostsGroup, CostsObject, CostsWidth, ModerationsGroup, ModerationsUsage,
+    ModerationsUsageObject, NoUsage, UsagePage, UsageResult,
 };
+use crate::pipeline::{CHAT, MODERATION_MODEL};
 use crate::store::{Store, StoreError, UsageGroups, UsageQuestion, UsageSum, Width};
 
-const COMPLETIONS: &str = "chat.completions";
 /// Results on a page: then it ends, so that no answer takes all of the memory.
 const MOST_RESULTS: u32 = 50_000;
 /// Billionths of a US dollar in one.
@@ -87,7 +89,7 @@ impl UsageApi {
             users: user_ids.given(),
             keys: api_key_ids.given(),
             models: models.given(),
-            endpoint: Some(COMPLETIONS),
+            endpoint: Some(CHAT),
             ..range.question()
         };
         let page = answer(&app.store, range, question, |sum| CompletionsUsage {
@@ -99,8 +101,67 @@ impl UsageApi {
         Ok(Json(page.await?))
     }
 
+    /// Tell how many moderations were asked for.
+    #[oai(
+        path = "/usage/moderations",
+        method = "get",
+        operation_id = "usage-moderations"
+    )]
+    async fn moderations(
+        &self,
+        admin: Admin,
+        app: Data<&App>,
+        /// Unix seconds.
+        start_time: Query<i64>,
+        /// Unix seconds, exclusive; without it: now.
+        end_time: Query<Option<i64>>,
+        /// As of completions.
+        bucket_width: Query<Option<BucketWidth>>,
+        /// Buckets on a page, as of completions.
+        limit: Query<Option<i64>>,
+        /// `next_page` of the page before.
+        page: Query<Option<String>>,
+        #[oai(name = "group_by[]")] group_by: List<ModerationsGroup>,
+        #[oai(name = "project_ids[]")] project_ids: List<String>,
+        #[oai(name = "user_ids[]")] user_ids: List<String>,
+        #[oai(name = "api_key_ids[]")] api_key_ids: List<String>,
+    ) -> Result<Json<UsagePage<ModerationsUsage>>, ApiError> {
+        let projects = visible(&admin.0, project_ids.given())?;
+        let asked = Asked {
+            start_time: start_time.0,
+            end_time: end_time.0,
+            limit: limit.0,
+            page: page.0,
+        };
+        let range = asked.usage(width(bucket_width.0), app.clock.now_secs())?;
+        let by = |group| group_by.0.contains(&group);
+        let question = UsageQuestion {
+            groups: UsageGroups {
+                project: by(ModerationsGroup::ProjectId),
+                user: by(ModerationsGroup::UserId),
+                key: by(ModerationsGroup::ApiKeyId),
+                model: false,
+            },
+            projects,
+            users: user_ids.given(),
+            keys: api_key_ids.given(),
+            endpoint: Some(MODERATIONS),
+            ..range.question()
+        };
+        let page = answer(&app.store, range, question, |sum| ModerationsUsage {
+            object: ModerationsUsageObject::It,
+            input_tokens: sum.input_tokens,
+            num_model_requests: sum.requests,
+            project_id: sum.project_id,
+            user_id: sum.user_id,
+            api_key_id: sum.api_key_id,
+            model: by(ModerationsGroup::Model).then(|| MODERATION_MODEL.to_owned()),
+        });
+        Ok(Json(page.await?))
+    }
+
     /// Tell what was used of a kind that this server does not do yet, which is nothing:
-    /// `embeddings`, `moderations`, `images`, `audio_speeches`, `audio_transcriptions`,
+    /// `embeddings`, `images`, `audio_speeches`, `audio_transcriptions`,
     /// `vector_stores`, `code_interpreter_sessions`, `file_search_calls`, `web_search_calls`,
     /// `decisions`. Filters are accepted and make no difference.
     #[oai(
@@ -200,7 +261,7 @@ impl UsageApi {
 /// What the kinds that this server does not do can be grouped by.
 fn groups(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
-        "embeddings" | "moderations" | "audio_speeches" | "audio_transcriptions" => {
+        "embeddings" | "audio_speeches" | "audio_transcriptions" => {
             &["project_id", "user_id", "api_key_id", "model"]
         }
         "images" => &[

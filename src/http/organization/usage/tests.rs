@@ -82,7 +82,7 @@ fn row(created_at_ms: i64, api_key_id: String) -> UsageRow {
         project_id: "proj_1".into(),
         user_id: None,
         model: "m".into(),
-        endpoint: COMPLETIONS.into(),
+        endpoint: crate::pipeline::CHAT.into(),
         stream: false,
         status: 200,
         outcome: Outcome::Completed,
