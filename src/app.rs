@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::engine::registry::Registry;
 use crate::guardrails::{ByName, GuardError, Guardrails, Policies, PoliciesError};
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::records::{Actor, UsageRecorder};
 use crate::store::{AuditKey, DataDir, DataDirError, Store, StoreError};
 
@@ -28,6 +29,7 @@ pub struct App {
     pub limits: Limits,
     pub models: Registry,
     pub guardrails: Guardrails,
+    pub metrics: Metrics,
     /// As many texts are looked at at once: one a processor.
     pub guard_turns: Arc<Semaphore>,
 }
@@ -145,6 +147,7 @@ impl App {
             store,
             models,
             guardrails,
+            metrics: Metrics::default(),
             guard_turns: Arc::new(Semaphore::new(processors())),
         })
     }

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod guardrails;
 pub mod http;
 pub mod limits;
+pub mod metrics;
 pub mod models;
 pub mod openai;
 pub mod pipeline;

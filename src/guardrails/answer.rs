@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::guards::Context;
 use super::mask::Masks;
 use super::repetition::Repetition;
+use super::spent::Spent;
 use super::think::{Channel, Thoughts};
 use super::tidy::Tidy;
 use super::window::{Blocked, Edited, Window};
@@ -91,6 +92,13 @@ impl<T> Answer<T> {
             .findings()
             .iter()
             .chain(self.content.findings())
+    }
+
+    /// What the guards have taken for it.
+    pub fn spent(&self) -> Spent {
+        let mut spent = self.reasoning.spent();
+        spent.add(&self.content.spent());
+        spent
     }
 
     /// What goes out after the model has said this.

@@ -21,6 +21,29 @@ pub enum GuardName {
     Leak,
 }
 
+impl GuardName {
+    pub const ALL: [Self; 6] = [
+        Self::Injection,
+        Self::Secrets,
+        Self::Pii,
+        Self::Toxicity,
+        Self::Output,
+        Self::Leak,
+    ];
+
+    /// As it is written everywhere.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Injection => "injection",
+            Self::Secrets => "secrets",
+            Self::Pii => "pii",
+            Self::Toxicity => "toxicity",
+            Self::Output => "output",
+            Self::Leak => "leak",
+        }
+    }
+}
+
 /// Something in a text that a guard knows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
@@ -43,6 +66,16 @@ pub enum Direction {
     Input,
     /// From the model.
     Output,
+}
+
+impl Direction {
+    /// As it is written everywhere.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+        }
+    }
 }
 
 /// Whose words a text is, which tells what to make of instructions in it.

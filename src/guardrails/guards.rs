@@ -8,6 +8,7 @@ use super::leak::Instructions;
 use super::mask::{Masks, Originals};
 use super::patterns::{Pattern, PatternError, Patterns};
 use super::policies::Policies;
+use super::spent::Spent;
 use super::toxicity::Toxicity;
 use super::window::{Blocked, PLACEHOLDER, Window};
 use super::{Action, Direction, Finding, GuardName, Place, Policy};
@@ -68,6 +69,7 @@ pub struct Checked {
     /// Sorted by where they begin.
     pub findings: Vec<Finding>,
     pub blocked: Option<Blocked>,
+    pub spent: Spent,
 }
 
 impl Guardrails {
@@ -133,6 +135,7 @@ impl Guardrails {
             text: edited.text,
             findings,
             blocked: window.blocked(),
+            spent: window.spent(),
         }
     }
 
@@ -180,11 +183,12 @@ impl Guardrails {
         direction: Direction,
         place: Place,
         text: &str,
+        spent: &mut Spent,
     ) -> Vec<Finding> {
         let guards = self.0.guards.iter();
         guards
             .filter(|guard| policy.looks(guard.name(), direction))
-            .flat_map(|guard| guard.judge(text, place))
+            .flat_map(|guard| spent.on(guard.name(), || guard.judge(text, place)))
             .collect()
     }
 }

@@ -9,6 +9,7 @@
 //! - `window`: a text on its way through the guards
 //! - `mask`: what takes the place of what is masked
 //! - `leak`: answers that repeat their instructions
+//! - `spent`: what they take
 //! - `judgement`: what the guards make of a text, told to somebody
 //! - `answer`: a model's answer on its way out: `repetition`, `think`, `window`, `tidy`
 
@@ -27,6 +28,7 @@ mod policies;
 mod policy;
 mod repetition;
 mod secrets;
+mod spent;
 mod think;
 mod tidy;
 mod toxicity;
@@ -43,5 +45,6 @@ pub use policies::{ByName, Policies, PoliciesError};
 pub use policy::{
     Exception, Format, MaskStyle, OnFailure, Policy, PolicyError, Response, Rule, Rules, Think,
 };
+pub use spent::Spent;
 pub use think::Channel;
 pub use window::{Blocked, Edited, Window};

@@ -13,6 +13,7 @@ use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 
 use super::folded::Folded;
+use super::spent::Spent;
 use super::{Finding, GuardName};
 
 /// Bytes that any pattern matches at most, and with it the most that a stream is held back.
@@ -182,6 +183,7 @@ pub struct Scan {
     /// For each pattern, from where in the folded text on it is yet to be looked for.
     next: Vec<usize>,
     settled: usize,
+    spent: Spent,
 }
 
 impl Scan {
@@ -193,6 +195,7 @@ impl Scan {
             code: CodeBlocks::default(),
             next: vec![0; patterns.all.len()],
             settled: 0,
+            spent: Spent::default(),
             patterns,
             allowed_hosts,
         }
@@ -206,6 +209,11 @@ impl Scan {
     /// Bytes of the text in which nothing further will be found, nor anything that begins there.
     pub fn settled(&self) -> usize {
         self.settled
+    }
+
+    /// What the guards have taken so far.
+    pub fn spent(&self) -> Spent {
+        self.spent
     }
 
     /// Adds a piece, and tells what has been found for certain, each finding once, in no

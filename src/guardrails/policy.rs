@@ -317,15 +317,8 @@ impl Rules {
 
     /// What types cannot say; or the key and what is wrong.
     fn check(&self) -> Result<(), (String, &'static str)> {
-        let guards = [
-            ("injection", GuardName::Injection),
-            ("secrets", GuardName::Secrets),
-            ("pii", GuardName::Pii),
-            ("toxicity", GuardName::Toxicity),
-            ("output", GuardName::Output),
-            ("leak", GuardName::Leak),
-        ];
-        for (name, guard) in guards {
+        for guard in GuardName::ALL {
+            let name = guard.as_str();
             let rule = self.of(guard);
             let key = |key: &str| format!("{name}.{key}");
             let mut shares = vec![(key("threshold"), Some(rule.threshold))];

@@ -8,6 +8,7 @@ use super::guards::Context;
 use super::leak::Leak;
 use super::mask::Masks;
 use super::patterns::Scan;
+use super::spent::Spent;
 use super::{Action, Direction, Finding, GuardName, Guardrails, Place, Policy, Response};
 
 /// Kind of a placeholder of ours, which is no finding.
@@ -47,6 +48,7 @@ pub struct Window {
     /// What is to be done, not done yet.
     edits: Vec<Finding>,
     findings: Vec<Finding>,
+    spent: Spent,
     has_replaced: bool,
     blocked: Option<Blocked>,
 }
@@ -74,6 +76,7 @@ impl Window {
             given: 0,
             edits: Vec::new(),
             findings: Vec::new(),
+            spent: Spent::default(),
             has_replaced: false,
             blocked: None,
         }
@@ -82,6 +85,13 @@ impl Window {
     /// Everything that was found so far, in no particular order.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// What the guards have taken for it so far.
+    pub fn spent(&self) -> Spent {
+        let mut spent = self.spent;
+        spent.add(&self.scan.spent());
+        spent
     }
 
     /// What the text has come to so far.
@@ -146,10 +156,16 @@ impl Window {
         if text.trim().is_empty() {
             return Vec::new();
         }
-        let mut found = self
-            .guards
-            .judge(&self.policy, self.direction, self.place, text);
-        found.extend(self.leak.as_mut().and_then(|leak| leak.judge(text)));
+        let mut found = self.guards.judge(
+            &self.policy,
+            self.direction,
+            self.place,
+            text,
+            &mut self.spent,
+        );
+        if let Some(leak) = &mut self.leak {
+            found.extend(self.spent.on(GuardName::Leak, || leak.judge(text)));
+        }
         for finding in &mut found {
             finding.span = start + finding.span.start..start + finding.span.end;
         }

@@ -3,7 +3,7 @@
 //! - [`server`], [`stall`]: connections, their limits, and the way to the end of them
 //! - [`envelope`]: what every request and every answer has in common
 //! - [`routing`]: methods and paths
-//! - [`chat`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`docs`]: the routes
+//! - [`chat`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`metrics`], [`docs`]: the routes
 //! - [`auth`], [`query`], [`body`], [`payload`], [`sse`], [`error`]: in and out
 
 mod auth;
@@ -17,6 +17,7 @@ mod guardrails;
 mod health;
 mod identity;
 mod limits;
+mod metrics;
 mod models;
 mod organization;
 mod payload;
@@ -47,6 +48,7 @@ type Api = (
     identity::IdentityApi,
     organization::OrganizationApi,
     health::HealthApi,
+    metrics::MetricsApi,
 );
 
 /// Cancelled when the server cannot wait for answers any longer.
@@ -87,6 +89,7 @@ fn endpoint(
         identity::api(),
         organization::api(),
         health::HealthApi,
+        metrics::MetricsApi,
     );
     let routes = routing::add(Route::new(), api);
     let routes = docs::add(routes);

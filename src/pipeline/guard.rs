@@ -11,8 +11,9 @@ use crate::clock::Clock;
 use crate::engine::{Message, Role};
 use crate::guardrails::{
     Action, Answer, Blocked, Checked, Context, Direction, Finding, GuardName, Guardrails,
-    Instructions, OnFailure, Originals, Place, Policy,
+    Instructions, OnFailure, Originals, Place, Policy, Spent,
 };
+use crate::metrics::Metrics;
 use crate::openai::moderation::{Moderation, ModerationParam};
 use crate::records::{Actor, AuditEvent};
 use crate::store::{Store, StoreError};
@@ -59,6 +60,7 @@ pub(super) struct Guarded {
     clock: Clock,
     turns: Arc<Semaphore>,
     moderated: Option<Moderated>,
+    metrics: Metrics,
     store: Store,
     actor: Actor,
     project_id: String,
@@ -112,6 +114,7 @@ impl Guarded {
         Ok(Self {
             moderated: moderation.map(|_| Moderated::default()),
             turns: app.guard_turns.clone(),
+            metrics: app.metrics.clone(),
             guardrails: app.guardrails.clone(),
             notes: Notes {
                 policy: policy.name.clone(),
@@ -154,12 +157,18 @@ impl Guarded {
         self.context.originals = Arc::new(seen.originals);
         for (place, findings) in &seen.findings {
             let counting = findings.iter().filter(|f| self.policy.counts(f, *place));
-            count(&mut self.notes.input, counting);
+            count(
+                &self.metrics,
+                Direction::Input,
+                &mut self.notes.input,
+                counting,
+            );
         }
         if let Some(moderated) = &mut self.moderated {
             let findings = seen.findings.iter().flat_map(|(_, findings)| findings);
             moderated.input(scores(findings, &self.policy, Place::User));
         }
+        self.measure(&seen.spent, Direction::Input);
         self.notes.action = seen.action;
         let Some((blocked, param)) = seen.blocked else {
             self.keep_instructions(messages);
@@ -217,10 +226,23 @@ impl Guarded {
         self.policy.rules.refusal.clone()
     }
 
+    fn measure(&self, spent: &Spent, direction: Direction) {
+        for (guard, took) in spent.all() {
+            self.metrics.guard(guard.as_str(), direction.as_str(), took);
+        }
+    }
+
     /// Notes what the guards have made of an answer.
     pub(super) fn note<T>(&mut self, answer: &Answer<T>, cut_loop: bool) {
         let counts = |finding: &&Finding| self.policy.counts(finding, Place::Assistant);
-        count(&mut self.notes.output, answer.findings().filter(counts));
+        let found = answer.findings().filter(counts);
+        count(
+            &self.metrics,
+            Direction::Output,
+            &mut self.notes.output,
+            found,
+        );
+        self.measure(&answer.spent(), Direction::Output);
         self.notes.action = self.notes.action.max(answer.action());
         self.notes.cut_loop |= cut_loop;
         if let Some(moderated) = &mut self.moderated {
@@ -278,6 +300,7 @@ struct Seen {
     findings: Vec<(Place, Vec<Finding>)>,
     action: Action,
     blocked: Option<(Blocked, String)>,
+    spent: Spent,
 }
 
 fn see(
@@ -291,6 +314,7 @@ fn see(
         .flat_map(|message| message.name.iter().chain([&message.content]));
     let mut masks = guardrails.masks(policy, scope, texts.map(String::as_str));
     let mut findings = Vec::new();
+    let mut spent = Spent::default();
     let mut action = Action::Allow;
     let mut blocked = None;
     for (i, message) in messages.iter_mut().enumerate() {
@@ -308,8 +332,10 @@ fn see(
                 text: masked,
                 findings: found,
                 blocked: why,
+                spent: took,
             } = checked;
             action = action.max(came_to);
+            spent.add(&took);
             findings.push((place, found));
             if let (Some(why), None) = (why, &blocked) {
                 blocked = Some((why, format!("messages[{i}].{field}")));
@@ -325,13 +351,20 @@ fn see(
         findings,
         action,
         blocked,
+        spent,
     }
 }
 
-fn count<'a>(counts: &mut BTreeMap<String, u32>, findings: impl Iterator<Item = &'a Finding>) {
+fn count<'a>(
+    metrics: &Metrics,
+    direction: Direction,
+    counts: &mut BTreeMap<String, u32>,
+    findings: impl Iterator<Item = &'a Finding>,
+) {
     for finding in findings {
-        let guard = serde_json::to_value(finding.guard).unwrap_or_default();
-        let name = format!("{}.{}", guard.as_str().unwrap_or_default(), finding.kind);
+        let guard = finding.guard.as_str();
+        metrics.found(guard, finding.kind, direction.as_str());
+        let name = format!("{guard}.{}", finding.kind);
         *counts.entry(name).or_default() += 1;
     }
 }

@@ -5,6 +5,7 @@ use crate::config::Price;
 use crate::engine::{EngineError, TokenUsage};
 use crate::http::error::ApiError;
 use crate::limits::Permit;
+use crate::metrics::Metrics;
 use crate::openai::completion::{Finish, Usage};
 use crate::records::{Outcome, RecordError, UsageRecorder, UsageRow};
 
@@ -20,6 +21,7 @@ const LONGEST_MODEL_NAME: usize = 128;
 /// request is completed, when it failed, or, dropped before either, as cancelled.
 pub(super) struct Ledger {
     recorder: UsageRecorder,
+    metrics: Metrics,
     row: UsageRow,
     arrived: std::time::Instant,
     /// Given back, but for what the row says, when the row is settled.
@@ -63,6 +65,7 @@ impl Ledger {
         };
         Self {
             recorder: app.usage.clone(),
+            metrics: app.metrics.clone(),
             row,
             arrived: caller.arrived,
             permit: None,
@@ -180,6 +183,7 @@ impl Ledger {
         }
         self.row.duration_ms = millis(self.arrived);
         self.give_back();
+        self.metrics.request(&self.row);
         let (recorder, row) = (self.recorder.clone(), self.row.clone());
         // On a task of its own: a client that leaves now must not take its row along.
         tokio::spawn(async move { recorder.commit(row).await })
@@ -198,6 +202,7 @@ impl Drop for Ledger {
             }
             self.row.duration_ms = millis(self.arrived);
             self.give_back();
+            self.metrics.request(&self.row);
             self.recorder.commit_detached(self.row.clone());
         }
     }

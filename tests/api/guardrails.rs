@@ -51,10 +51,10 @@ async fn streamed(server: &Server, model: &str, text: &str) -> (String, String, 
         text.unwrap_or_default().to_owned()
     };
     let content = chunks.iter().map(|chunk| of(chunk, "content")).collect();
-    let finish = chunks
+    let mut finish = chunks
         .iter()
         .filter_map(|chunk| chunk["choices"][0]["finish_reason"].as_str());
-    let finish = finish.last().expect("a reason").to_owned();
+    let finish = finish.next_back().expect("a reason").to_owned();
     (content, finish, chunks)
 }
 

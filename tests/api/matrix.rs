@@ -26,6 +26,7 @@ const ROUTES: &str = r#"
 GET    /health/liveness                  public
 GET    /health/liveliness                public
 GET    /health/readiness                 public
+GET    /metrics                          org usage.read
 POST   /auth/register                    public  {"email": "x@example.org", "password": "x"}
 POST   /auth/login                       public  {"email": "x@example.org", "password": "x"}
 POST   /auth/refresh                     public  {"refresh_token": "x"}
