@@ -192,6 +192,9 @@ impl<T> Answer<T> {
                 tokens.extend(these);
             }
         }
+        // No token that is still to come has its text before these.
+        let start = self.tokens.front().map_or(given, |(range, _)| range.start);
+        self.replaced.retain(|replaced| replaced.end > start);
         let text = match &mut self.tidy {
             None => edited.text,
             Some(tidy) => tidy.push(&edited.text),

@@ -5,6 +5,7 @@ use sha2::Sha256;
 
 use super::injection::Injection;
 use super::leak::Instructions;
+use super::linear::LinearError;
 use super::mask::{Masks, Originals};
 use super::patterns::{Pattern, PatternError, Patterns};
 use super::policies::Policies;
@@ -58,6 +59,12 @@ pub struct Context {
 pub enum GuardError {
     #[error(transparent)]
     Pattern(#[from] PatternError),
+    /// A phrase that an attack is known by is not well-formed.
+    #[error(transparent)]
+    Phrase(#[from] regex::Error),
+    /// The embedded weights are not what they should be.
+    #[error(transparent)]
+    Model(#[from] LinearError),
 }
 
 /// A text that the guards have seen.

@@ -6,6 +6,8 @@
 //! - `finding`: what a guard says of a text
 //! - `patterns`: things that are found by their form, in whole texts and in streams alike
 //! - `folded`: a text as patterns look at it
+//! - `markup`: where a text is code, and where it may be inside an HTML tag (`tags`)
+//! - `bodies`: what fuzz targets call
 //! - `window`: a text on its way through the guards
 //! - `mask`: what takes the place of what is masked
 //! - `leak`: answers that repeat their instructions
@@ -14,21 +16,28 @@
 //! - `answer`: a model's answer on its way out: `repetition`, `think`, `window`, `tidy`
 
 mod answer;
+pub mod bodies;
 mod finding;
 mod folded;
 mod guards;
 mod injection;
 mod judgement;
 mod leak;
+mod linear;
+mod markup;
 mod mask;
+mod normalize;
 mod output;
 mod patterns;
 mod pii;
 mod policies;
 mod policy;
+#[cfg(test)]
+mod properties;
 mod repetition;
 mod secrets;
 mod spent;
+mod tags;
 mod think;
 mod tidy;
 mod toxicity;
@@ -37,8 +46,10 @@ mod window;
 pub use answer::{Answer, Cut, Piece};
 pub use finding::{Action, Direction, Finding, GuardName, Place};
 pub use guards::{Checked, Context, Guard, GuardError, Guardrails};
+pub use injection::Trainer;
 pub use judgement::{Found, Judgement};
 pub use leak::Instructions;
+pub use linear::Features;
 pub use mask::{Masks, Originals};
 pub use patterns::{Candidate, LONGEST_MATCH, Pattern, PatternError, Patterns, Scan, Verdict};
 pub use policies::{ByName, Policies, PoliciesError};

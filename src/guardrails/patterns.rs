@@ -6,13 +6,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use regex::{Regex, RegexSet};
+use regex::Regex;
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::util::pool::Pool;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
+use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
 
 use super::folded::Folded;
+use super::markup::Markup;
 use super::spent::Spent;
 use super::{Finding, GuardName};
 
@@ -26,7 +28,10 @@ pub struct Pattern {
     pub guard: GuardName,
     pub kind: &'static str,
     /// A bounded regular expression ([`LONGEST_MATCH`]) with ASCII word borders only, which are
-    /// written `(?-u:\b)`.
+    /// written `(?-u:\b)`. Its end may be a class that is repeated without end, as `[a-z]{8,}`,
+    /// of ASCII characters and of all others or none: a match then goes on as far as the class
+    /// does, up to that bound. This costs neither states nor time, as a large bound does, and
+    /// leaves no tail of a long token behind.
     pub regex: &'static str,
     /// What the form alone does not tell. None: it is something else.
     pub judge: fn(&Candidate<'_>) -> Option<Verdict>,
@@ -35,12 +40,14 @@ pub struct Pattern {
 /// Something of the right form.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
-    /// What the regular expression matched, folded.
+    /// What the regular expression matched, folded unless the guard is [`GuardName::Output`].
     pub text: &'a str,
-    /// What stands before it, folded: some dozens of characters at most.
+    /// What stands before it, folded likewise: some dozens of characters at most.
     pub before: &'a str,
-    /// Whether it is in a fenced block of code (Markdown).
+    /// Whether it is code (Markdown), in a fenced block or within a line.
     pub in_code: bool,
+    /// Whether it may be inside an HTML tag that began before it.
+    pub in_tag: bool,
     /// Hosts that links may lead to.
     pub allowed_hosts: &'a [String],
 }
@@ -76,16 +83,24 @@ impl Candidate<'_> {
 /// Patterns, ready for use.
 pub struct Patterns {
     all: Vec<Compiled>,
-    set: RegexSet,
 }
 
 struct Compiled {
     pattern: &'static Pattern,
+    /// Browsers and terminals read what stands there, not what it looks like.
+    is_original: bool,
+    /// The form without its run.
     regex: Regex,
+    /// Bytes that it matches at most.
+    longest: usize,
+    run: Option<Run>,
     /// Alive after some bytes: more of them may make a match, or another one.
     ahead: DFA,
     caches: Pool<Cache, Box<dyn Fn() -> Cache + Send + Sync>>,
 }
+
+/// Bytes that a match goes on with; of characters beyond ASCII all or none.
+type Run = Box<[bool; 256]>;
 
 /// A pattern that is not well-formed.
 #[derive(Debug, thiserror::Error)]
@@ -103,12 +118,7 @@ impl Patterns {
             .into_iter()
             .map(Compiled::new)
             .collect::<Result<_, _>>()?;
-        let set = RegexSet::new(all.iter().map(|one| one.pattern.regex));
-        let set = set.map_err(|error| PatternError {
-            kind: "all",
-            why: error.to_string(),
-        })?;
-        Ok(Self { all, set })
+        Ok(Self { all })
     }
 }
 
@@ -119,20 +129,22 @@ impl Compiled {
             why,
         };
         let form = syntax::parse(pattern.regex).map_err(|error| wrong(error.to_string()))?;
+        let (form, run) = without_run(form);
         let longest = form.properties().maximum_len();
-        if longest.is_none_or(|longest| longest > LONGEST_MATCH) {
+        let Some(longest) = longest.filter(|longest| *longest <= LONGEST_MATCH) else {
             return Err(wrong(format!(
                 "it may match more than {LONGEST_MATCH} bytes"
             )));
-        }
-        let regex = Regex::new(pattern.regex).map_err(|error| wrong(error.to_string()))?;
+        };
+        let form = form.to_string();
+        let regex = Regex::new(&form).map_err(|error| wrong(error.to_string()))?;
         let ahead = DFA::builder()
             .configure(
                 DFA::config()
                     .match_kind(MatchKind::All)
                     .skip_cache_capacity_check(true),
             )
-            .build(pattern.regex)
+            .build(&form)
             .map_err(|error| wrong(error.to_string()))?;
         let for_caches = ahead.clone();
         let caches = Pool::new(
@@ -140,7 +152,10 @@ impl Compiled {
         );
         Ok(Self {
             pattern,
+            is_original: pattern.guard == GuardName::Output,
             regex,
+            longest,
+            run,
             ahead,
             caches,
         })
@@ -150,8 +165,25 @@ impl Compiled {
     /// change.
     fn first_open(&self, text: &str, from: usize) -> Option<usize> {
         let mut cache = self.caches.get();
+        let from = from.max(text.ceil_char_boundary(text.len().saturating_sub(self.longest)));
         let mut starts = text.get(from..)?.char_indices().map(|(at, _)| from + at);
         starts.find(|start| self.is_open(&mut cache, text, *start))
+    }
+
+    /// Where a match ends whose form alone is this.
+    fn end(&self, text: &str, form: &Range<usize>) -> usize {
+        let Some(run) = &self.run else {
+            return form.end;
+        };
+        let rest = text.as_bytes().iter().skip(form.end);
+        let rest = rest.take((form.start + LONGEST_MATCH).saturating_sub(form.end));
+        let goes_on = |byte: &&u8| run.get(usize::from(**byte)).is_some_and(|is_in| *is_in);
+        text.floor_char_boundary(form.end + rest.take_while(goes_on).count())
+    }
+
+    /// Whether a match with this span may go on with more text.
+    fn runs_on(&self, text: &str, span: &Range<usize>) -> bool {
+        self.run.is_some() && span.end == text.len() && span.len() < LONGEST_MATCH
     }
 
     fn is_open(&self, cache: &mut Cache, text: &str, start: usize) -> bool {
@@ -173,15 +205,57 @@ impl Compiled {
     }
 }
 
+/// Takes an endless repetition of a class off the end.
+fn without_run(form: Hir) -> (Hir, Option<Run>) {
+    let HirKind::Concat(parts) = form.kind() else {
+        return (form, None);
+    };
+    let Some((last, before)) = parts.split_last() else {
+        return (form, None);
+    };
+    let HirKind::Repetition(last) = last.kind() else {
+        return (form, None);
+    };
+    let HirKind::Class(Class::Unicode(class)) = last.sub.kind() else {
+        return (form, None);
+    };
+    let Some(run) = run_of(class) else {
+        return (form, None);
+    };
+    if last.max.is_some() || !last.greedy {
+        return (form, None);
+    }
+    let mut first = last.clone();
+    first.max = Some(first.min);
+    let first = Hir::repetition(first);
+    let before = before.iter().cloned();
+    (Hir::concat(before.chain([first]).collect()), Some(run))
+}
+
+fn run_of(class: &ClassUnicode) -> Option<Run> {
+    let mut run = Box::new([false; 256]);
+    for range in class.ranges() {
+        let (first, last) = (range.start() as usize, range.end() as usize);
+        // All characters beyond ASCII, or none.
+        if last > 0x7f && (first > 0x80 || last != 0x0010_ffff) {
+            return None;
+        }
+        run.get_mut(first..=last.min(0xff))?.fill(true);
+    }
+    Some(run)
+}
+
 /// One text, all at once or in pieces, and how far patterns have been looked for in it.
 pub struct Scan {
     patterns: Arc<Patterns>,
     allowed_hosts: Arc<[String]>,
     text: String,
     folded: Folded,
-    code: CodeBlocks,
-    /// For each pattern, from where in the folded text on it is yet to be looked for.
+    markup: Markup,
+    /// For each pattern, from where in its text on it is yet to be looked for.
     next: Vec<usize>,
+    /// Which pattern proposes what, where it is not known yet whether that is code.
+    waiting: Vec<(usize, Range<usize>)>,
     settled: usize,
     spent: Spent,
 }
@@ -192,8 +266,9 @@ impl Scan {
         Self {
             text: String::new(),
             folded: Folded::default(),
-            code: CodeBlocks::default(),
+            markup: Markup::default(),
             next: vec![0; patterns.all.len()],
+            waiting: Vec::new(),
             settled: 0,
             spent: Spent::default(),
             patterns,
@@ -232,104 +307,110 @@ impl Scan {
     fn add(&mut self, piece: &str) {
         self.text.push_str(piece);
         self.folded.push(piece);
-        self.code.read(self.folded.as_str());
     }
 
     fn find(&mut self, is_whole: bool) -> Vec<Finding> {
-        let folded = self.folded.as_str();
-        let mut candidates = Vec::new();
-        let mut settled = folded.len();
-        // For a piece of a stream it would be read from its beginning each time.
-        let is_at_once = is_whole && self.settled == 0;
-        let there = is_at_once.then(|| self.patterns.set.matches(folded));
-        for (index, (one, next)) in self.patterns.all.iter().zip(&mut self.next).enumerate() {
-            if there.as_ref().is_some_and(|there| !there.matched(index)) {
-                continue;
-            }
-            let mut open = None;
-            if !is_whole {
-                open = one.first_open(folded, *next);
-            }
-            while let Some(candidate) = one.regex.find_at(folded, *next) {
-                if open.is_some_and(|open| open <= candidate.start()) {
-                    break;
-                }
-                let span = candidate.range();
-                *next = span.end.max(span.start + 1);
-                if open.is_some_and(|open| open < *next) {
-                    open = one.first_open(folded, *next);
-                }
-                candidates.push((one.pattern, span));
-            }
-            let open = open.unwrap_or(folded.len());
-            *next = open.max(*next);
-            settled = settled.min(open);
+        self.markup.read(&self.text, is_whole);
+        let mut settled = self.propose(is_whole);
+        let mut candidates = std::mem::take(&mut self.waiting);
+        if !is_whole {
+            let known = self.markup.known();
+            let (sure, waiting) = candidates
+                .into_iter()
+                .partition(|(index, span)| self.origin(*index, span.start) < known);
+            (candidates, self.waiting) = (sure, waiting);
         }
-        self.settled = self.folded.origin(settled);
+        for (index, span) in &self.waiting {
+            settled = settled.min(self.origin(*index, span.start));
+        }
+        self.settled = settled;
         let candidates = candidates.into_iter();
         candidates
-            .filter_map(|(pattern, span)| self.judged(pattern, span))
+            .filter_map(|(index, span)| self.judged(index, span))
             .collect()
     }
 
-    fn judged(&self, pattern: &Pattern, span: Range<usize>) -> Option<Finding> {
-        let folded = self.folded.as_str();
-        let context = folded.floor_char_boundary(span.start.saturating_sub(CONTEXT));
+    /// Adds to what waits; returns the bytes in which nothing else will be proposed.
+    fn propose(&mut self, is_whole: bool) -> usize {
+        let patterns = self.patterns.clone();
+        let mut settled = self.text.len();
+        for (which, (one, next)) in patterns.all.iter().zip(&mut self.next).enumerate() {
+            let text = match one.is_original {
+                true => self.text.as_str(),
+                false => self.folded.as_str(),
+            };
+            let mut open = None;
+            if !is_whole {
+                open = one.first_open(text, *next);
+            }
+            while let Some(form) = one.regex.find_at(text, *next) {
+                if open.is_some_and(|open| open <= form.start()) {
+                    break;
+                }
+                let span = form.start()..one.end(text, &form.range());
+                if !is_whole && one.runs_on(text, &span) {
+                    open = Some(span.start);
+                    break;
+                }
+                *next = span.end.max(span.start + 1);
+                if open.is_some_and(|open| open < *next) {
+                    open = one.first_open(text, *next);
+                }
+                self.waiting.push((which, span));
+            }
+            let open = open.unwrap_or(text.len());
+            *next = open.max(*next);
+            let open = match one.is_original {
+                true => open,
+                false => self.folded.origin(open),
+            };
+            settled = settled.min(open);
+        }
+        settled
+    }
+
+    /// Where this byte of the text that the pattern looks at is in the original.
+    fn origin(&self, index: usize, at: usize) -> usize {
+        match self.patterns.all.get(index) {
+            Some(one) if one.is_original => at,
+            _ => self.folded.origin(at),
+        }
+    }
+
+    fn judged(&self, index: usize, span: Range<usize>) -> Option<Finding> {
+        let one = self.patterns.all.get(index)?;
+        let text = match one.is_original {
+            true => self.text.as_str(),
+            false => self.folded.as_str(),
+        };
+        let context = text.floor_char_boundary(span.start.saturating_sub(CONTEXT));
+        let start = self.origin(index, span.start);
         let candidate = Candidate {
-            text: folded.get(span.clone())?,
-            before: folded.get(context..span.start)?,
-            in_code: self.code.contains(span.start),
+            text: text.get(span.clone())?,
+            before: text.get(context..span.start)?,
+            in_code: self.markup.is_code(start),
+            in_tag: self.markup.is_tag(start),
             allowed_hosts: &self.allowed_hosts,
         };
         let Verdict {
             score,
             part,
             harmless,
-        } = (pattern.judge)(&candidate)?;
+        } = (one.pattern.judge)(&candidate)?;
         if part.is_empty() {
             return None;
         }
         let part = span.start + part.start..span.start + part.end;
         Some(Finding {
-            guard: pattern.guard,
-            kind: pattern.kind,
+            guard: one.pattern.guard,
+            kind: one.pattern.kind,
             score,
-            span: self.folded.origins(part, &self.text),
+            span: match one.is_original {
+                true => part,
+                false => self.folded.origins(part, &self.text),
+            },
             harmless,
         })
-    }
-}
-
-/// Where fences (three backticks or more that begin a line) open and close blocks of code.
-#[derive(Default)]
-struct CodeBlocks {
-    /// The first opens, the second closes, and so on.
-    fences: Vec<usize>,
-    /// Beginning of the last line that is read.
-    line: usize,
-}
-
-impl CodeBlocks {
-    fn read(&mut self, text: &str) {
-        while let Some(rest) = text.get(self.line..) {
-            let line = rest.split_inclusive('\n').next().unwrap_or_default();
-            let blanks = line.len() - line.trim_start_matches(' ').len();
-            let fence = self.line + blanks + 3;
-            if blanks <= 3
-                && line.trim_start_matches(' ').starts_with("```")
-                && self.fences.last() != Some(&fence)
-            {
-                self.fences.push(fence);
-            }
-            if !line.ends_with('\n') {
-                break;
-            }
-            self.line += line.len();
-        }
-    }
-
-    fn contains(&self, at: usize) -> bool {
-        self.fences.partition_point(|fence| *fence <= at) % 2 == 1
     }
 }
 
@@ -339,7 +420,7 @@ mod tests {
 
     use super::*;
 
-    const PATTERNS: [Pattern; 4] = [
+    const PATTERNS: [Pattern; 5] = [
         Pattern {
             guard: GuardName::Pii,
             kind: "address",
@@ -365,6 +446,12 @@ mod tests {
                 let value = candidate.text.rfind([' ', ':', '=']).map_or(0, |at| at + 1);
                 candidate.part(value..candidate.text.len(), 0.7)
             },
+        },
+        Pattern {
+            guard: GuardName::Secrets,
+            kind: "run",
+            regex: r"(?-u:\b)k1[0-9]{2,}",
+            judge: |candidate| candidate.whole(0.8),
         },
         Pattern {
             guard: GuardName::Output,

@@ -194,11 +194,13 @@ impl Window {
         self.edits
             .sort_by_key(|edit| (edit.span.start, edit.span.end));
         let mut settled = settled;
-        while let Some(first) = self.edits.first() {
+        // Taken out together: from the front one by one would take time in the square of them.
+        let mut done = 0;
+        while let Some(first) = self.edits.get(done) {
             // What overlaps is one place.
             let mut place = first.span.clone();
             let mut members = 0;
-            for edit in &self.edits {
+            for edit in self.edits.iter().skip(done) {
                 if members > 0 && edit.span.start >= place.end {
                     break;
                 }
@@ -209,7 +211,14 @@ impl Window {
                 settled = settled.min(place.start);
                 break;
             }
-            let members: Vec<Finding> = self.edits.drain(..members).collect();
+            let members: Vec<Finding> = self
+                .edits
+                .iter()
+                .skip(done)
+                .take(members)
+                .cloned()
+                .collect();
+            done += members.len();
             self.give(place.start, &mut edited);
             if let Some(blocked) = self.blocking(&members) {
                 self.blocked = Some(blocked);
@@ -223,6 +232,7 @@ impl Window {
             self.has_replaced |= members.iter().any(|edit| edit.kind != PLACEHOLDER);
             edited.replaced.push(place);
         }
+        self.edits.drain(..done);
         self.give(settled, &mut edited);
         edited
     }

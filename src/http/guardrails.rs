@@ -17,10 +17,10 @@ use crate::auth::KeyScope;
 use crate::guardrails::{Action, Direction, Found, GuardName, Judgement, Place};
 use crate::openai::moderation::{ModerationInput, ModerationRequest, ModerationResponse};
 use crate::pipeline::{self, Failure, Invalid, MODERATION_MODEL};
+use crate::records::MODERATIONS;
 
 /// What records call these requests.
 const CHECK: &str = "guardrails.check";
-pub const MODERATIONS: &str = "moderations";
 /// Texts in one request.
 const MOST_TEXTS: usize = 1000;
 
@@ -116,7 +116,7 @@ impl GuardrailsApi {
             Err(unread) => return Err(pipeline::refuse(&app, caller, CHECK, unread).await.into()),
         };
         let direction = Direction::from(direction);
-        let judgement = pipeline::look(&app, caller, CHECK, move |guardrails, own| {
+        let judgement = pipeline::look(&app, caller, CHECK, "", move |guardrails, own| {
             let policy = match name {
                 None => own.clone(),
                 Some(name) => guardrails
@@ -154,14 +154,20 @@ impl GuardrailsApi {
                 return Err(failure.await.into());
             }
         };
-        let results = pipeline::look(&app, caller, MODERATIONS, move |guardrails, policy| {
-            let texts = texts(input)?;
-            let scores = texts.iter().map(|text| {
-                let findings = guardrails.ask(GuardName::Toxicity, text, Place::User);
-                pipeline::scores(&findings, policy, Place::User)
-            });
-            Ok(scores.collect())
-        });
+        let results = pipeline::look(
+            &app,
+            caller,
+            MODERATIONS,
+            MODERATION_MODEL,
+            move |guardrails, policy| {
+                let texts = texts(input)?;
+                let scores = texts.iter().map(|text| {
+                    let findings = guardrails.ask(GuardName::Toxicity, text, Place::User);
+                    pipeline::scores(&findings, policy, Place::User)
+                });
+                Ok(scores.collect())
+            },
+        );
         Ok(Json(ModerationResponse {
             results: results.await?,
             id: app.clock.id("modr-"),

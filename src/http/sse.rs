@@ -124,9 +124,14 @@ impl Labels {
                 };
                 self.choice(index, delta, None, None)
             }
-            Step::Refused { index, text } => {
+            Step::Refused {
+                index,
+                text,
+                follows,
+            } => {
+                let gap = if follows { "\n\n" } else { "" };
                 let delta = Delta {
-                    content: Some(text.clone()),
+                    content: Some(format!("{gap}{text}")),
                     refusal: Some(Some(text)),
                     ..Delta::default()
                 };

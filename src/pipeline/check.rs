@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::guardrails::{Guardrails, Policy};
 
 /// Lets `work` look at texts with the caller's policy, within their limits and with a usage row
-/// of this `endpoint`.
+/// of this `endpoint` and `model`.
 ///
 /// # Errors
 /// What `work` says, and anything that keeps it from being done.
@@ -17,9 +17,10 @@ pub async fn look<T: Send + 'static>(
     app: &App,
     caller: Caller,
     endpoint: &'static str,
+    model: &'static str,
     work: impl FnOnce(&Guardrails, &Arc<Policy>) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let mut ledger = Ledger::open(app, &caller, endpoint, "", false);
+    let mut ledger = Ledger::open(app, &caller, endpoint, model, false);
     let looked = async {
         let permit = ledger.hold(app.limits.begin(&caller.principal, None).await?);
         caller.tell(permit.status());

@@ -48,6 +48,8 @@ pub enum Step {
     Refused {
         index: u32,
         text: String,
+        /// Whether text of the answer went out before.
+        follows: bool,
     },
     End {
         index: u32,
@@ -77,6 +79,8 @@ pub struct Run {
     /// To be handed out.
     ready: VecDeque<Step>,
     cut_loop: Arc<AtomicBool>,
+    /// Whether any text of this choice went out.
+    has_spoken: bool,
     /// Pieces of text of this choice so far.
     pieces: u32,
     /// All choices are generated and recorded.
@@ -110,6 +114,7 @@ impl Run {
             guarded,
             ready: VecDeque::new(),
             cut_loop: caller.cut_loop.clone(),
+            has_spoken: false,
             pieces: 0,
             total: None,
             over: false,
@@ -203,6 +208,9 @@ impl Run {
 
     fn hand_out(&mut self, pieces: Vec<Piece<TokenLogprob>>) {
         let index = self.index;
+        self.has_spoken |= pieces
+            .iter()
+            .any(|piece| matches!(piece, Piece::Content { .. }));
         self.ready
             .extend(pieces.into_iter().map(|piece| match piece {
                 Piece::Reasoning(text) => Step::Reasoning { index, text },
@@ -225,7 +233,12 @@ impl Run {
         if let Some(Cut::Blocked(blocked)) = self.answer.cut() {
             finish = Finish::ContentFilter;
             let text = self.guarded.refusal();
-            self.ready.push_back(Step::Refused { index, text });
+            let follows = self.has_spoken;
+            self.ready.push_back(Step::Refused {
+                index,
+                text,
+                follows,
+            });
             let audited = self.guarded.audit(blocked, Direction::Output).await;
             audited.map_err(|error| RecordError(error.to_string()))?;
         }
@@ -233,6 +246,7 @@ impl Run {
         self.ledger.guarded(&self.guarded.notes);
         self.ledger.choice(finish, usage, self.pieces);
         self.pieces = 0;
+        self.has_spoken = false;
         self.index += 1;
         self.answer = self.guarded.answer(self.prepared.is_thinking);
         if self.index >= self.choices {

@@ -20,6 +20,9 @@ pub use usage::UsageRecorder;
 
 use serde::Serialize;
 
+/// What [`UsageRow::endpoint`] calls a moderation.
+pub const MODERATIONS: &str = "moderations";
+
 /// What one answered request cost, whoever asked and however it ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct UsageRow {

@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 
 use super::{Store, StoreError};
 use crate::limits::{Scope, Used};
-use crate::records::UsageRow;
+use crate::records::{MODERATIONS, UsageRow};
 
 /// For how long usage is known by the minute, in seconds.
 pub const MINUTES_KEPT: i64 = 8 * 86_400;
@@ -96,7 +96,9 @@ fn grouped(rows: &[&UsageRow], seconds: i64) -> HashMap<Group, Sums> {
     for row in rows {
         let at = row.created_at_ms.div_euclid(1000);
         // A name that no model was reached by may be made up, and must not fill the sums.
-        let is_unknown = row.input_tokens == 0;
+        // Moderations have no tokens.
+        let is_moderation = row.endpoint == MODERATIONS && row.status == 200;
+        let is_unknown = row.input_tokens == 0 && !is_moderation;
         let group = Group {
             start: at - at.rem_euclid(seconds),
             project_id: row.project_id.clone(),

@@ -196,7 +196,7 @@ async fn an_answer_that_is_blocked_ends_with_a_refusal() {
     let (stream, finish, chunks) = streamed(&server, "echo", &text).await;
     assert_eq!(
         (stream.as_str(), finish.as_str()),
-        ("The token is No.", "content_filter")
+        ("The token is\n\nNo.", "content_filter")
     );
     let wire = json!(chunks).to_string();
     assert!(
@@ -363,7 +363,7 @@ async fn moderations_have_openai_s_shape_and_count() {
     let counted: i64 = counted
         .filter_map(|bucket| bucket["results"][0]["num_model_requests"].as_i64())
         .sum();
-    assert_eq!(counted, 6);
+    assert_eq!(counted, 2);
 }
 
 #[tokio::test]

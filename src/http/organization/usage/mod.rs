@@ -13,7 +13,6 @@ use crate::app::App;
 use crate::auth::{Administrator, AuthError, Permission};
 use crate::http::auth::Admin;
 use crate::http::error::ApiError;
-use crate::http::guardrails::MODERATIONS;
 use crate::http::payload::Json;
 use crate::http::query::List;
 use crate::http::spec::Tag;
@@ -23,6 +22,7 @@ use crate::openai::admin::usage::{
     ModerationsUsageObject, NoUsage, UsagePage, UsageResult,
 };
 use crate::pipeline::{CHAT, MODERATION_MODEL};
+use crate::records::MODERATIONS;
 use crate::store::{Store, StoreError, UsageGroups, UsageQuestion, UsageSum, Width};
 
 /// Results on a page: then it ends, so that no answer takes all of the memory.

@@ -1,0 +1,9 @@
+//! The stream window: any split of a text goes on as the whole does.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use microllm::guardrails::bodies;
+
+fuzz_target!(|input: (Vec<u8>, String)| {
+    assert_eq!(bodies::window(&input.0, &input.1), None);
+});

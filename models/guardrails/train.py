@@ -1,0 +1,177 @@
+"""Trains the model of the injection guard (src/guardrails/injection).
+
+    cargo run --release --example guardrail_injection 18 < rows.jsonl > features.jsonl
+    python models/guardrails/train.py rows.jsonl features.jsonl models/guardrails/injection.bin
+
+A row is {"text", "label": 1 for an attack or 0, "group": its source, "w": its weight}. Features come
+from the program itself, so that there is one definition of them: for each text, the whole of it and
+its windows, each with its buckets and the families of phrases that rules found.
+
+With --folds nothing is written: each source of attacks is scored by a model that has seen neither it
+nor a fifth of the harmless sources. Needs numpy, scipy and scikit-learn.
+"""
+
+import argparse
+import json
+import struct
+
+import numpy as np
+from scipy.sparse import csr_matrix, hstack
+from sklearn.linear_model import LogisticRegression
+
+VERSION = 1
+# What the worst of many windows loses, as in src/guardrails/injection/view.rs.
+CHANCE = 0.25
+
+
+def read(rows_file, features_file):
+    """Rows, and for each its parts: (buckets, families)."""
+    with open(rows_file) as rows, open(features_file) as features:
+        rows = [json.loads(line) for line in rows]
+        parts = [json.loads(line) for line in features]
+    assert len(rows) == len(parts)
+    kept = [index for index, part in enumerate(parts) if part]
+    return [rows[index] for index in kept], [parts[index] for index in kept]
+
+
+def matrix(parts, bits):
+    """Buckets as a vector of length one, then the families."""
+    lengths = np.array([len(buckets) for buckets, _ in parts])
+    columns = np.concatenate([np.asarray(buckets, dtype=np.int32) for buckets, _ in parts])
+    values = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    hashed = csr_matrix((values, columns, starts), shape=(len(parts), 1 << bits))
+    return hstack([hashed, csr_matrix(np.array([dense for _, dense in parts]))], format="csr")
+
+
+def flat(rows, parts):
+    """All parts, the row that each belongs to, and whether it is taught."""
+    owners, everything, taught = [], [], []
+    for index, (row, own) in enumerate(zip(rows, parts)):
+        for number, part in enumerate(own):
+            owners.append(index)
+            everything.append(part)
+            # A window of an attack may be harmless; one of a harmless text never is an attack.
+            taught.append(number == 0 or row["label"] == 0)
+    return everything, np.array(owners), np.array(taught)
+
+
+def weights(rows, chosen):
+    """So that large sources do not drown small ones, and both labels weigh the same."""
+    groups, labels = [r["group"] for r in rows], np.array([r["label"] for r in rows])
+    sizes = {}
+    for index in np.flatnonzero(chosen):
+        key = (groups[index], labels[index])
+        sizes[key] = sizes.get(key, 0) + 1
+    weight = np.array([
+        r["w"] / max(sizes.get((r["group"], r["label"]), 1), 1) ** 0.5 for r in rows
+    ])
+    for label in (0, 1):
+        mask = chosen & (labels == label)
+        weight[mask] *= mask.sum() / weight[mask].sum()
+    return weight
+
+
+def fit(x, owners, taught, rows, chosen, c):
+    labels = np.array([r["label"] for r in rows])
+    weight = weights(rows, chosen)
+    counts = np.bincount(owners[taught], minlength=len(rows))
+    use = taught & chosen[owners]
+    model = LogisticRegression(C=c, solver="liblinear", max_iter=200)
+    share = weight[owners] / np.sqrt(np.maximum(counts[owners], 1))
+    return model.fit(x[use], labels[owners][use], sample_weight=share[use])
+
+
+def margins(model, x, owners, count):
+    """The worst part of each row."""
+    margin = x @ model.coef_[0] + model.intercept_[0]
+    parts = np.bincount(owners, minlength=count)
+    is_first = np.concatenate([[True], owners[1:] != owners[:-1]])
+    margin = margin - np.where(is_first, 0, CHANCE * np.log2(np.maximum(parts[owners], 1)))
+    worst = np.full(count, -np.inf)
+    np.maximum.at(worst, owners, margin)
+    return worst
+
+
+def folds(rows, x, owners, taught, c):
+    """Margins of every row by models that have not seen its source."""
+    groups = np.array([r["group"].removesuffix("_in") for r in rows])
+    labels = np.array([r["label"] for r in rows])
+    attacks = sorted(set(groups[labels == 1]))
+    harmless = sorted(set(groups[labels == 0]))
+    out = np.full(len(rows), np.nan)
+    report = {}
+    folds = [["slabs"], ["neural"], ["wild", "gptfuzz", "tap"], ["cse", "cse_ml"]]
+    folds.append([group for group in attacks if group not in sum(folds, [])])
+    for number, left in enumerate(folds):
+        # All harmless rows of the sources, and others that are not trained on either.
+        without = [g for g in harmless if g in left] + [
+            g for index, g in enumerate(harmless) if index % len(folds) == number]
+        held = ((labels == 1) & np.isin(groups, left)) | ((labels == 0) & np.isin(groups, without))
+        model = fit(x, owners, taught, rows, ~held, c)
+        scores = margins(model, x, owners, len(rows))
+        out[held] = scores[held]
+        limit = np.quantile(scores[held & (labels == 0)], 0.99)
+        for group in left:
+            mask = held & (labels == 1) & (groups == group)
+            report[group] = float((scores[mask] > limit).mean())
+        print(left, "without", without, "limit", round(float(limit), 2))
+    return out, report
+
+
+def calibration(margin, labels, weight, false_positives):
+    """Platt scaling, moved so that this share of harmless texts has 0.5 or more."""
+    known = np.isfinite(margin)
+    platt = LogisticRegression(C=1e6).fit(
+        margin[known, None], labels[known], sample_weight=weight[known])
+    slope = float(platt.coef_[0, 0])
+    limit = np.quantile(margin[known & (labels == 0)], 1 - false_positives)
+    return slope, -slope * float(limit)
+
+
+def write(path, bits, coefficients, intercept, slope, offset):
+    hashed, dense = coefficients[: 1 << bits], coefficients[1 << bits:]
+    # The few largest weights are cut, or all others would have few steps.
+    scale = float(np.quantile(np.abs(hashed[hashed != 0]), 0.9999)) / 127
+    quantized = np.clip(np.round(hashed / scale), -127, 127).astype(np.int8)
+    with open(path, "wb") as file:
+        file.write(b"MLLM" + bytes([VERSION, bits, 1, len(dense)]))
+        file.write(struct.pack("<4f", scale, intercept, slope, offset))
+        file.write(struct.pack(f"<{len(dense)}f", *dense))
+        file.write(quantized.tobytes())
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("rows")
+    arguments.add_argument("features")
+    arguments.add_argument("model")
+    arguments.add_argument("--bits", type=int, default=18)
+    arguments.add_argument("--c", type=float, default=4.0)
+    arguments.add_argument("--false-positives", type=float, default=0.01)
+    arguments.add_argument("--folds", action="store_true")
+    given = arguments.parse_args()
+    rows, parts = read(given.rows, given.features)
+    everything, owners, taught = flat(rows, parts)
+    x = matrix(everything, given.bits)
+    margin, report = folds(rows, x, owners, taught, given.c)
+    print({group: round(recall, 3) for group, recall in report.items()})
+    labels = np.array([r["label"] for r in rows])
+    groups = np.array([r["group"] for r in rows])
+    every = np.ones(len(rows), dtype=bool)
+    slope, offset = calibration(
+        margin, labels, weights(rows, every), given.false_positives)
+    print("slope", slope, "offset", offset)
+    for group in sorted(set(groups[labels == 0])):
+        mask = (labels == 0) & (groups == group) & np.isfinite(margin)
+        share = (slope * margin[mask] + offset >= 0).mean()
+        print(f"  {group}: {mask.sum()} harmless, {share:.4f} at 0.5")
+    if given.folds:
+        return
+    model = fit(x, owners, taught, rows, every, given.c)
+    print("families", np.round(model.coef_[0][1 << given.bits:], 2))
+    write(given.model, given.bits, model.coef_[0], model.intercept_[0], slope, offset)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,289 @@
+//! What a text calls a password, a key or a token: in programs, settings and sentences.
+//!
+//! A match begins with what it is called, not with the name that this is a part of: nothing is
+//! held back in a stream before that. So the rest of the name is looked for in the context.
+
+use std::ops::Range;
+
+use super::super::patterns::{Candidate, Pattern, Verdict};
+use super::name::{name, opening};
+use super::secret;
+use super::value::{self, Kind};
+
+/// What people make up; English first, then the larger European and Asian languages.
+macro_rules! password {
+    () => {
+        r"(?i:pass(?:wor[dt]|wd|phrase|code|wrd)?|pwd|(?-u:\b)pw|kennwort|contrase[ñn]a|mot de passe|senha|wachtwoord|hasło|пароль|密码|密碼|パスワード|비밀번호)"
+    };
+}
+
+/// What machines make up.
+macro_rules! key {
+    () => {
+        r"(?i:key|token|schlüssel|chave|密钥|令牌)"
+    };
+}
+
+macro_rules! secret {
+    () => {
+        r"(?i:secret|credentials?|creds?)"
+    };
+}
+
+/// The value of a name: in a program, a setting, a table, an element, a call.
+macro_rules! assigned {
+    ($name:expr) => {
+        concat!(
+            $name,
+            r#"[A-Za-z0-9_.-]{0,24}\\?["'`\]*]{0,3}[ \t]{0,8}(?::[ \t]{0,2}[A-Za-z&'? ]{1,16}=|[:=]{1,3}>?|->|[,|(>])[ \t*]{0,8}"#,
+            r#"(?:[A-Za-z(]{0,9}\\?"[^"\r\n]{1,200}|[A-Za-z(]{0,9}'[^'\r\n]{1,200}|`[^`\r\n]{1,200}|[^\x00-\x20"'`<>,;\\])[^\x00-\x20"'`<>,;\\]*"#
+        )
+    };
+}
+
+/// The value of a sentence: the password of this and that is so and so.
+macro_rules! said {
+    ($name:expr) => {
+        concat!(
+            $name,
+            r#"[A-Za-z0-9_-]{0,12}[)"'`*]{0,3}(?:[ \t]{1,2}[A-Za-z0-9'_./@()-]{1,32}){0,6}?(?:[ \t]{1,2}(?i:is|was|are|be|to|as|ist|est|es|é|lautet|set to)(?:[ \t](?i:now|currently|still|just|actually|again|simply|literally|this|following|set to|changed to))?[:=]?|:)\s{1,2}["'`*(]{0,3}[^\x00-\x20"'`<>*(][^\x00-\x20"'`<>]*"#
+        )
+    };
+}
+
+/// The value right after the name, on a command line or in a sentence: it has a digit.
+macro_rules! told {
+    ($name:expr) => {
+        concat!(
+            $name,
+            r#"[A-Za-z_-]{0,16}s?[)"'`*]{0,3}[ \t]{1,4}["'`*(]{0,3}[^\x00-\x20"'`<>0-9]{0,80}[0-9][^\x00-\x20"'`<>]*"#
+        )
+    };
+}
+
+pub(super) static PATTERNS: [Pattern; 9] = [
+    secret("password", assigned!(password!()), |candidate| {
+        assigned(candidate, Kind::Password)
+    }),
+    secret("generic_api_key", assigned!(key!()), |candidate| {
+        assigned(candidate, Kind::Key)
+    }),
+    secret("generic_secret", assigned!(secret!()), |candidate| {
+        assigned(candidate, Kind::Secret)
+    }),
+    secret("password", said!(password!()), |candidate| {
+        said(candidate, Kind::Password)
+    }),
+    secret("generic_api_key", said!(key!()), |candidate| {
+        said(candidate, Kind::Key)
+    }),
+    secret("generic_secret", said!(secret!()), |candidate| {
+        said(candidate, Kind::Secret)
+    }),
+    secret("password", told!(password!()), |candidate| {
+        told(candidate, Kind::Password)
+    }),
+    secret("generic_api_key", told!(key!()), |candidate| {
+        told(candidate, Kind::Key)
+    }),
+    secret("generic_secret", told!(secret!()), |candidate| {
+        told(candidate, Kind::Secret)
+    }),
+];
+
+fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
+    let (name, end) = name(candidate);
+    let opening = opening(&name, kind);
+    if opening == 0.0 {
+        return None;
+    }
+    let text = candidate.text;
+    let is_between = |c: char| " \t:=>|,(*\"'`\\]-".contains(c);
+    let rest = text.get(end..)?;
+    let mut start = text.len() - rest.trim_start_matches(is_between).len();
+    let between = text.get(end..start)?;
+    let mut value = text.get(start..)?;
+    // The type of a variable, or what makes a string of a literal.
+    let typed = value.find(['"', '\'']).filter(|at| *at <= 20);
+    let typed = typed.filter(|at| {
+        let is_type = |c: char| c.is_ascii_alphabetic() || " =&?:('".contains(c);
+        value
+            .get(..*at)
+            .is_some_and(|before| before.chars().all(is_type))
+    });
+    let mut is_quoted = between.contains(['"', '\'', '`']) && between.ends_with(['"', '\'', '`']);
+    if let Some(at) = typed {
+        start += at + 1;
+        is_quoted = true;
+        value = text.get(start..)?;
+    }
+    let end = match is_quoted {
+        true => value.find(['"', '`']).unwrap_or(value.len()),
+        false => bare_end(value, candidate),
+    };
+    let value = value.get(..end)?;
+    let is_code = !is_quoted && is_program(between, value);
+    // A sentence that is told to a person.
+    if is_code || value.trim().contains(' ') && value.split(' ').all(value::is_wordy) {
+        return None;
+    }
+    let part = start..start + end;
+    let verdict = value::rated(candidate, part, kind)?;
+    let is_weak = !is_quoted && between.contains([',', '(', '|', '>']);
+    let score = match is_weak {
+        true => (verdict.score - 0.15).max(0.0),
+        false => verdict.score,
+    };
+    let score = score * opening;
+    Some(Verdict { score, ..verdict })
+}
+
+/// Where a value ends that has no quotes.
+fn bare_end(value: &str, candidate: &Candidate<'_>) -> usize {
+    let is_query = candidate.before.rfind(['?', '&']).is_some_and(|at| {
+        candidate
+            .before
+            .get(at..)
+            .is_some_and(|rest| !rest.contains(' '))
+    });
+    let end = match is_query || candidate.before.contains("://") {
+        true => value.find(['&', '#', '}', ')']).unwrap_or(value.len()),
+        false => value.len(),
+    };
+    let kept = value.get(..end).unwrap_or(value);
+    kept.trim_end_matches(['.', ')', ']', '}', ':', '|']).len()
+}
+
+/// A value in a program that is a name, a call or a number.
+fn is_program(between: &str, value: &str) -> bool {
+    let is_compared = between.contains("==") || between.contains('(') || between.contains(',');
+    let is_expression = value.contains(['(', '[', '{']) && !value.starts_with(['(', '[', '{']);
+    let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
+    let is_constant = value
+        .bytes()
+        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && value.contains('_');
+    is_expression
+        || is_constant
+        || (is_compared && value::is_wordy(value))
+        || (!has_digit && is_compared)
+}
+
+fn said(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
+    let (name, _) = name(candidate);
+    let text = candidate.text;
+    let start = text.rfind(char::is_whitespace)? + 1;
+    spoken(candidate, &name, start, kind)
+}
+
+fn told(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
+    let (name, end) = name(candidate);
+    let rest = candidate.text.get(end..)?;
+    let start = end + rest.rfind([' ', '\t'])? + 1;
+    spoken(candidate, &name, start, kind)
+}
+
+/// A value in a sentence.
+fn spoken(candidate: &Candidate<'_>, name: &str, start: usize, kind: Kind) -> Option<Verdict> {
+    if opening(name, kind) < 1.0 {
+        return None;
+    }
+    let text = candidate.text;
+    let rest = text.get(start..)?;
+    let start = text.len() - rest.trim_start_matches(['"', '\'', '`', '*', '(']).len();
+    let rest = text.get(start..)?;
+    let end = start
+        + rest
+            .trim_end_matches(['.', ',', ';', ':', ')', '*', ']', '}'])
+            .len();
+    let part: Range<usize> = start..end;
+    let value = text.get(part.clone())?;
+    let verdict = value::rated(candidate, part, kind)?;
+    // What has no digit is a word more often than not.
+    let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
+    let score = match has_digit {
+        false if value::is_wordy(value) => 0.3_f32.min(verdict.score),
+        _ if value.contains(['(', '[', '{', '=']) => (verdict.score - 0.3).max(0.0),
+        _ => (verdict.score - 0.05).max(0.0),
+    };
+    Some(Verdict { score, ..verdict })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::likely;
+
+    fn values(text: &str) -> Vec<String> {
+        let mut values: Vec<_> = likely(text).into_iter().map(|one| one.1).collect();
+        values.dedup();
+        values
+    }
+
+    #[test]
+    fn values_are_found_wherever_they_are_assigned() {
+        for text in [
+            "DB_PASSWORD=x7!Kq2Lm",
+            "password: x7!Kq2Lm",
+            "\"password\": \"x7!Kq2Lm\",",
+            "{'user': 'a', 'passwd': 'x7!Kq2Lm'}",
+            "<password>x7!Kq2Lm</password>",
+            "let password: &str = \"x7!Kq2Lm\";",
+            "Server=db;User Id=sa;Password=x7!Kq2Lm;Encrypt=yes",
+            "mysql --password=x7!Kq2Lm -u root",
+            "tool --password x7!Kq2Lm",
+            "db_pass => 'x7!Kq2Lm'",
+            "setPassword(\"x7!Kq2Lm\")",
+            "| password | x7!Kq2Lm |",
+            "my password is x7!Kq2Lm",
+            "The password for the staging server is x7!Kq2Lm.",
+            "please set my password to \"x7!Kq2Lm\" now",
+            "Passwort: x7!Kq2Lm",
+            "pw: x7!Kq2Lm",
+            "log in with password x7!Kq2Lm",
+            "пароль: x7!Kq2Lm",
+        ] {
+            assert_eq!(values(text), ["x7!Kq2Lm"], "{text}");
+        }
+        for text in [
+            "API_KEY=9f8Kq2LmZx7Vb3Nw5Rt1",
+            "apiKey: '9f8Kq2LmZx7Vb3Nw5Rt1'",
+            "use API key 9f8Kq2LmZx7Vb3Nw5Rt1, please",
+            "client_secret = \"9f8Kq2LmZx7Vb3Nw5Rt1\"",
+            "https://a.b/c?x=1&access_token=9f8Kq2LmZx7Vb3Nw5Rt1&y=2",
+            "X-Api-Key: 9f8Kq2LmZx7Vb3Nw5Rt1",
+            "<add key=\"ApiToken\" value=\"1\" apitoken=\"9f8Kq2LmZx7Vb3Nw5Rt1\"/>",
+            "The auth token is `9f8Kq2LmZx7Vb3Nw5Rt1`",
+        ] {
+            assert_eq!(values(text), ["9f8Kq2LmZx7Vb3Nw5Rt1"], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_none() {
+        for text in [
+            "password: string",
+            "password = os.environ[\"DB_PASSWORD\"]",
+            "password: ${DB_PASSWORD}",
+            "password=<your-password>",
+            "api_key = getenv('API_KEY')",
+            "token = self.tokens[i + 1]",
+            "const token = await getToken(user)",
+            "The password is required and must be at least 8 characters.",
+            "the password is case-sensitive",
+            "key: 'user.name'",
+            "max_tokens=4096",
+            "next_page_token: \"CAUQAA9f8Kq2LmZx7Vb3Nw5\"",
+            "public_key = \"9f8Kq2LmZx7Vb3Nw5Rt1\"",
+            "if (password === confirmPassword1)",
+            "password_hash = \"9f8Kq2LmZx7Vb3Nw5Rt1\"",
+            "the token was issued on 2024-01-02",
+            "API_KEY=xxxxxxxxxxxxxxxxxxxxxxxx",
+            "tokenizer: gpt2-medium-v1.0",
+            "pass the value 42 to it, and it will pass 15 tests",
+            "SECRET_KEY = config('SECRET_KEY')",
+            "Enter password: ********",
+        ] {
+            assert!(likely(text).is_empty(), "{text}: {:?}", likely(text));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Addresses, headers and commands with credentials.
+
+use super::super::patterns::{Candidate, Pattern, Verdict};
+use super::value::{self, Kind};
+use super::{DISTINCT, STAND_IN, check, secret};
+
+pub(super) static PATTERNS: [Pattern; 6] = [
+    secret(
+        "connection_string",
+        r#"(?i:(?-u:\b)(?:postgres(?:ql)?|mysqlx?|mariadb|mongodb|rediss?|valkeys?|amqps?|mssql|sqlserver|oracle|db2|clickhouse|cockroachdb|snowflake|cassandra|neo4j|bolt|couchbases?|influxdb|nats|kafka|mqtts?|stomp|ldaps?|smtps?|imaps?|s?ftps?|ssh|smb|rtsps?|vnc|redshift|trino|presto|hive|elasticsearch)(?:\+[a-z0-9_]{1,12}){0,2})://[^\s:@/"'<>`]{0,128}:[^\s@/"'<>`]{1,256}@[^\s"'<>`]{1,4}"#,
+        address,
+    ),
+    secret(
+        "url_password",
+        r#"(?i:(?-u:\b)(?:https?|git|svn|wss?|socks5h?|proxy)(?:\+[a-z]{1,8})?)://[^\s:@/"'<>`]{0,128}:[^\s@/"'<>`]{1,256}@[^\s"'<>`]{1,4}"#,
+        address,
+    ),
+    // RFC 7617
+    secret(
+        "basic_auth",
+        r"(?i:(?-u:\b)basic)[ \t]{1,4}[A-Za-z0-9+/_=-]{8,}",
+        basic,
+    ),
+    // RFC 6750
+    secret(
+        "bearer_token",
+        r"(?i:(?-u:\b)bearer)[ \t:]{1,4}[A-Za-z0-9_.~+/=-]{16,}",
+        bearer,
+    ),
+    secret(
+        "password",
+        r#"(?-u:\b)(?:curl|wget|http)[^\n]{0,120}?[ \t](?:-u|--user)[ =]?["']?[^\s:"'$<{]{1,64}:[^\x00-\x20"']{4,}"#,
+        |candidate| after(candidate, candidate.text.rfind(':')? + 1),
+    ),
+    secret(
+        "password",
+        r#"(?-u:\b)sshpass[ \t]{1,2}-p[ \t]{0,2}["']?[^\x00-\x20"']{4,}"#,
+        |candidate| after(candidate, candidate.text.find("-p")? + 2),
+    ),
+];
+
+/// The password between name and host.
+fn address(candidate: &Candidate<'_>) -> Option<Verdict> {
+    let text = candidate.text;
+    let start = text.find("://")? + 3;
+    let end = text.rfind('@')?;
+    let (name, password) = text.get(start..end)?.split_once(':')?;
+    let part = end - password.len()..end;
+    let score = match value::is_stand_in(password) {
+        true => STAND_IN,
+        // As in countless examples.
+        false if password.eq_ignore_ascii_case(name) || is_usual(password) => 0.4,
+        false => DISTINCT,
+    };
+    candidate.part(part, score)
+}
+
+fn is_usual(password: &str) -> bool {
+    let lower = password.to_ascii_lowercase();
+    [
+        "pass", "password", "passwd", "pwd", "secret", "admin", "root", "token", "test", "guest",
+    ]
+    .contains(&lower.as_str())
+}
+
+fn basic(candidate: &Candidate<'_>) -> Option<Verdict> {
+    let text = candidate.text;
+    let at = text.rfind([' ', '\t'])? + 1;
+    let credentials = String::from_utf8(check::from_base64(text.get(at..)?)?).ok()?;
+    let (_, password) = credentials.split_once(':')?;
+    if credentials.contains(char::is_control) {
+        return None;
+    }
+    let score = match password.is_empty() || value::is_stand_in(password) {
+        true => STAND_IN,
+        false => DISTINCT - 0.05,
+    };
+    candidate.part(at..text.len(), score)
+}
+
+fn bearer(candidate: &Candidate<'_>) -> Option<Verdict> {
+    let text = candidate.text.trim_end_matches('.');
+    let at = text.rfind([' ', '\t', ':'])? + 1;
+    value::rated(candidate, at..text.len(), Kind::Key)
+}
+
+fn after(candidate: &Candidate<'_>, at: usize) -> Option<Verdict> {
+    let text = candidate.text;
+    let rest = text.get(at..)?;
+    let at = text.len() - rest.trim_start_matches([' ', '\t', '"', '\'', '=']).len();
+    value::rated(candidate, at..text.len(), Kind::Password)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::likely;
+
+    #[test]
+    fn passwords_in_addresses_are_found_alone() {
+        for text in [
+            "postgres://app:s3cr3t-Pw@db.internal:5432/app",
+            "mongodb+srv://me:s3cr3t-Pw@cluster0.mongodb.net",
+            "redis://:s3cr3t-Pw@10.0.0.1",
+            "git clone https://ci:s3cr3t-Pw@git.internal/x.git",
+            "curl -s -u ci:s3cr3t-Pw https://a.internal",
+            "sshpass -p s3cr3t-Pw ssh me@host",
+        ] {
+            let found = likely(text);
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            assert_eq!(found[0].1, "s3cr3t-Pw", "{text}");
+        }
+        for text in [
+            "postgres://user:password@localhost/db",
+            "mysql://${USER}:${PASS}@host",
+            "https://example.com:8080/a@b",
+            "redis://user:<password>@host",
+        ] {
+            assert!(likely(text).is_empty(), "{text}: {:?}", likely(text));
+        }
+    }
+
+    #[test]
+    fn headers_with_credentials_are_found() {
+        let found = likely("Authorization: Basic YWxhZGRpbjpvcGVuc2VzYW1lNw==");
+        assert_eq!(found[0].0, "basic_auth");
+        assert!(likely("a basic understanding of things").is_empty());
+        let found = likely("Authorization: Bearer 9f8Kq2LmZx7Vb3Nw5Rt1");
+        assert_eq!(found[0].0, "bearer_token");
+        assert!(likely("Bearer authentication-required").is_empty());
+    }
+}

@@ -1,0 +1,205 @@
+//! What a value is called, and whether what is called so opens something.
+
+use super::super::patterns::Candidate;
+use super::value::Kind;
+
+/// Words in names of what is no secret though a part is called so.
+const NOT_SECRET: [&str; 68] = [
+    "public",
+    "pub",
+    "hash",
+    "hashed",
+    "sha",
+    "sha1",
+    "sha256",
+    "md5",
+    "digest",
+    "fingerprint",
+    "checksum",
+    "integrity",
+    "url",
+    "uri",
+    "path",
+    "file",
+    "filename",
+    "dir",
+    "name",
+    "type",
+    "field",
+    "label",
+    "count",
+    "length",
+    "len",
+    "size",
+    "limit",
+    "max",
+    "min",
+    "policy",
+    "expires",
+    "expiry",
+    "expiration",
+    "ttl",
+    "timeout",
+    "index",
+    "primary",
+    "foreign",
+    "cache",
+    "sort",
+    "partition",
+    "group",
+    "next",
+    "page",
+    "cursor",
+    "continuation",
+    "csrf",
+    "xsrf",
+    "idempotency",
+    "dedup",
+    "version",
+    "format",
+    "regex",
+    "pattern",
+    "column",
+    "placeholder",
+    "hint",
+    "error",
+    "message",
+    "reset",
+    "author",
+    "eos",
+    "bos",
+    "pad",
+    "object",
+    "row",
+    "translation",
+    "native",
+];
+
+/// Kinds of keys that open something.
+const OPENING: [&str; 26] = [
+    "api",
+    "access",
+    "auth",
+    "private",
+    "account",
+    "master",
+    "encrypt",
+    "sign",
+    "secret",
+    "app",
+    "subscription",
+    "service",
+    "licen",
+    "storage",
+    "shared",
+    "session",
+    "webhook",
+    "admin",
+    "jwt",
+    "client",
+    "server",
+    "deploy",
+    "ssh",
+    "token",
+    "write",
+    "hmac",
+];
+
+/// The name that is given a value: what the context has of it, and where it ends.
+pub(super) fn name(candidate: &Candidate<'_>) -> (String, usize) {
+    let is_in = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let begins = candidate.before.trim_end_matches(is_in).len();
+    let first = candidate.before.get(begins..).unwrap_or_default();
+    let end = candidate.text.find(|c| !is_in(c)).unwrap_or_default();
+    let rest = candidate.text.get(..end).unwrap_or_default();
+    // A word before it: an API key, an access token.
+    let words = candidate.before.get(..begins).unwrap_or_default();
+    let is_sentence = first.is_empty() && words.ends_with(' ');
+    let word = words.trim_end().rsplit([' ', '"', '\n']).next();
+    let word = word.filter(|_| is_sentence).unwrap_or_default();
+    (snake_case(&[word, "_", first, rest].concat()), end)
+}
+
+/// A name in lower case with a line between its words.
+fn snake_case(name: &str) -> String {
+    let mut words = String::new();
+    let mut was_lower = false;
+    for c in name.chars() {
+        if c.is_uppercase() && was_lower {
+            words.push('_');
+        }
+        was_lower = c.is_lowercase();
+        match c.is_alphanumeric() {
+            true => words.extend(c.to_lowercase()),
+            false => words.push('_'),
+        }
+    }
+    words
+}
+
+/// How likely what has this name opens something, of what is likely a secret by its form.
+pub(super) fn opening(name: &str, kind: Kind) -> f32 {
+    let is_other = |word: &str| NOT_SECRET.contains(&word) || word.starts_with("tokeni");
+    if name.split('_').any(is_other) || is_reference(name) {
+        return 0.0;
+    }
+    match kind {
+        Kind::Password if is_compound(name) => 0.0,
+        Kind::Password | Kind::Secret => 1.0,
+        Kind::Key if OPENING.iter().any(|part| name.contains(part)) => 1.0,
+        // A map has keys too; those of somebody or something are in doubt.
+        Kind::Key if name.trim_start_matches('_').ends_with("_key") => 0.8,
+        Kind::Key => 0.0,
+    }
+}
+
+/// The name of something else that leads to a secret.
+fn is_reference(name: &str) -> bool {
+    let ends = [
+        "id", "ids", "ref", "source", "manager", "store", "provider", "results", "arn",
+    ];
+    let last = name.rsplit('_').next().unwrap_or_default();
+    ends.contains(&last) || ["keyid", "keyids"].iter().any(|end| last.ends_with(end))
+}
+
+/// A compass, a passage, to pass.
+fn is_compound(name: &str) -> bool {
+    let Some((before, rest)) = name.rsplit_once("pass") else {
+        return false;
+    };
+    let known = ["word", "wort", "wd", "phrase", "code", "wrd"];
+    let is_longer = rest.starts_with(|c: char| c.is_ascii_alphabetic());
+    (is_longer && !known.iter().any(|word| rest.starts_with(word)))
+        || ["com", "by", "tres", "sur", "en"]
+            .iter()
+            .any(|part| before.ends_with(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_what_opens_something() {
+        for (name, kind) in [
+            ("dbPassword", Kind::Password),
+            ("ADMIN_PASS", Kind::Password),
+            ("X-Api-Key", Kind::Key),
+            ("authorizationToken", Kind::Key),
+            ("client_secret", Kind::Secret),
+        ] {
+            assert_eq!(opening(&snake_case(name), kind), 1.0, "{name}");
+        }
+        for (name, kind) in [
+            ("passage", Kind::Password),
+            ("compass", Kind::Password),
+            ("password_hash", Kind::Password),
+            ("publicKey", Kind::Key),
+            ("key", Kind::Key),
+            ("next_page_token", Kind::Key),
+            ("credentialsId", Kind::Secret),
+        ] {
+            assert_eq!(opening(&snake_case(name), kind), 0.0, "{name}");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! What is given as a password, a key or a token: how likely it is one.
+
+use std::ops::Range;
+
+use super::super::patterns::{Candidate, Verdict};
+use super::check;
+
+/// What something is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// People make these up.
+    Password,
+    /// Machines do.
+    Key,
+    /// Anything called secret: either.
+    Secret,
+}
+
+/// What is less likely is not told.
+const LEAST: f32 = 0.2;
+
+/// What stands where a secret is to be put, beside what `check` knows.
+const MARKS: [&str; 19] = [
+    "${",
+    "$(",
+    "{{",
+    "}}",
+    "<",
+    "%s",
+    "%(",
+    "%{",
+    "#{",
+    "process.env",
+    "environ",
+    "getenv",
+    "env.",
+    "env[",
+    "secrets.",
+    "config.",
+    "config[",
+    "vars.",
+    "->",
+];
+
+/// What a secret is said to be where none is given, by its letters.
+const NAMES: [&str; 18] = [
+    "password",
+    "passwort",
+    "passwd",
+    "pass",
+    "pwd",
+    "mypassword",
+    "userpassword",
+    "newpassword",
+    "oldpassword",
+    "dbpassword",
+    "secret",
+    "mysecret",
+    "secretkey",
+    "token",
+    "mytoken",
+    "apikey",
+    "key",
+    "string",
+];
+
+/// Words with digits, and what is measured in digits.
+const WORDS: [&str; 16] = [
+    "sha", "md5", "base64", "base32", "utf", "oauth", "hs256", "rs256", "es256", "aes", "rsa",
+    "argon2", "pbkdf2", "http", "ed25519", "2fa",
+];
+
+/// Whether it stands in for a secret.
+pub(super) fn is_stand_in(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let variable = text.strip_prefix('$').filter(|name| is_name(name));
+    let is_variable =
+        variable.is_some_and(|name| !has_digit(name) || text.to_ascii_uppercase() == text);
+    let is_marked = text.starts_with('[') && text.ends_with(']');
+    is_variable
+        || is_marked
+        || (text.starts_with('%') && text.ends_with('%'))
+        || MARKS.iter().any(|mark| lower.contains(mark))
+        || is_named(&lower)
+        || (text.len() > 5 && check::is_stand_in(text))
+}
+
+fn has_digit(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+fn is_named(lower: &str) -> bool {
+    let letters = lower.bytes().filter(u8::is_ascii_alphabetic);
+    !has_digit(lower) && NAMES.iter().any(|name| letters.clone().eq(name.bytes()))
+}
+
+/// A part of a candidate, by how likely it is what it is called. None: it is something else.
+pub(super) fn rated(candidate: &Candidate<'_>, part: Range<usize>, kind: Kind) -> Option<Verdict> {
+    let text = candidate.text.get(part.clone())?;
+    if is_something_else(text) {
+        return None;
+    }
+    let score = match kind {
+        _ if is_stand_in(text) => super::STAND_IN,
+        Kind::Password => password(text),
+        Kind::Key => key(text),
+        Kind::Secret => key(text).max(password(text) - 0.15),
+    };
+    if score < LEAST {
+        return None;
+    }
+    candidate.part(part, score)
+}
+
+/// Addresses, paths, calls, dates, names of things in programs.
+fn is_something_else(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let is_word = |word: &&str| {
+        let rest = lower.strip_prefix(*word);
+        rest.is_some_and(|rest| rest.len() <= 4 || rest.starts_with(':'))
+    };
+    let is_path = ["/", "./", "~/", "../"]
+        .iter()
+        .any(|root| text.starts_with(root));
+    let is_call = text.contains('(') && (text.ends_with(')') || text.ends_with("();"));
+    text.contains("://")
+        || (is_path && (is_wordy(text) || text.len() < 24))
+        || is_call
+        || WORDS.iter().any(is_word)
+        || is_mail(text)
+        || is_amount(&lower)
+        || is_access(text)
+        || is_host(text)
+        || text.contains("::")
+}
+
+fn is_mail(text: &str) -> bool {
+    let host = text.split_once('@').map(|(_, host)| host);
+    host.is_some_and(|host| {
+        let end = host.rsplit_once('.').map(|(_, end)| end);
+        end.is_some_and(|end| end.len() >= 2 && end.bytes().all(|b| b.is_ascii_alphabetic()))
+    })
+}
+
+/// Numbers with a unit, a version, a date or a time.
+fn is_amount(lower: &str) -> bool {
+    let rest = lower.trim_start_matches(['v', '$', '#', '+', '-', '=', '>']);
+    let digits = rest.trim_start_matches(|c: char| c.is_ascii_digit() || ".,-/:%".contains(c));
+    let has_marks = rest.len() > digits.len() && rest.contains(['.', '-', '/', ':', '%', ',']);
+    let units = [
+        "",
+        "s",
+        "m",
+        "h",
+        "d",
+        "k",
+        "b",
+        "ms",
+        "kb",
+        "mb",
+        "gb",
+        "px",
+        "em",
+        "st",
+        "nd",
+        "rd",
+        "th",
+        "min",
+        "bit",
+        "bits",
+        "byte",
+        "bytes",
+        "day",
+        "days",
+        "hours",
+        "minutes",
+        "seconds",
+        "chars",
+        "char",
+        "character",
+        "characters",
+        "word",
+        "words",
+        "digit",
+        "digits",
+        "tokens",
+        "x",
+    ];
+    let unit = digits.trim_matches(['-', '.', ')', ']', '}']);
+    rest.len() > digits.len() && units.contains(&unit) && (has_marks || !unit.is_empty())
+}
+
+/// A field of something: names with points between.
+fn is_access(text: &str) -> bool {
+    let mut names = text
+        .split(['.', ':', '[', ']'])
+        .filter(|name| !name.is_empty());
+    let count = names.clone().count();
+    count > 1 && names.all(|name| is_name(name) && is_wordy(name))
+}
+
+/// The name of a machine, in lower case.
+fn is_host(text: &str) -> bool {
+    let Some((name, end)) = text.rsplit_once('.') else {
+        return false;
+    };
+    let is_in = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+    (2..=6).contains(&end.len())
+        && end.bytes().all(|b| b.is_ascii_lowercase())
+        && name.bytes().all(is_in)
+        && name.contains(|c: char| c.is_ascii_lowercase())
+}
+
+fn is_name(text: &str) -> bool {
+    let is_in = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    text.bytes().all(is_in) && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+}
+
+/// Whether it is made of words: most of its letters are in runs of one case that can be spoken.
+pub(super) fn is_wordy(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut in_words = 0;
+    let mut start = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+        let begins = byte.is_ascii_uppercase() && before.is_some_and(u8::is_ascii_lowercase);
+        if !byte.is_ascii_alphabetic() || begins {
+            in_words += spoken(bytes.get(start..at).unwrap_or_default());
+            start = if begins { at } else { at + 1 };
+        }
+    }
+    in_words += spoken(bytes.get(start..).unwrap_or_default());
+    let letters = bytes
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .count();
+    in_words * 10 >= letters.max(1) * 7
+}
+
+/// Its length when it is like a word: four letters or more of one case or with a capital, never
+/// four without a vowel.
+fn spoken(run: &[u8]) -> usize {
+    let is_vowel = |byte: &u8| b"aeiouy".contains(&byte.to_ascii_lowercase());
+    let vowels = run.iter().filter(|byte| is_vowel(byte)).count();
+    let longest = run
+        .split(is_vowel)
+        .map(<[u8]>::len)
+        .max()
+        .unwrap_or_default();
+    let is_one_case =
+        run.iter().skip(1).all(u8::is_ascii_lowercase) || run.iter().all(u8::is_ascii_uppercase);
+    match run.len() >= 4 && is_one_case && vowels * 5 >= run.len() && longest < 4 {
+        true => run.len(),
+        false => 0,
+    }
+}
+
+fn password(text: &str) -> f32 {
+    let has = |is: fn(&u8) -> bool| text.bytes().any(|byte| is(&byte));
+    let (digit, letter) = (has(u8::is_ascii_digit), has(u8::is_ascii_alphabetic));
+    let inner = text.trim_end_matches(['.', '!', '?', ':', ')', '*']);
+    let symbol = inner
+        .bytes()
+        .any(|byte| byte.is_ascii_punctuation() && !b"_-.'/".contains(&byte));
+    match text.chars().count() {
+        0..=4 => 0.1,
+        5.. if digit && letter && symbol => 0.85,
+        5.. if digit && letter => 0.75,
+        6.. if letter && symbol => 0.65,
+        6.. if digit => 0.6,
+        8.. if letter && !is_wordy(text) => 0.55,
+        _ => 0.3,
+    }
+}
+
+fn key(text: &str) -> f32 {
+    let has = |is: fn(&u8) -> bool| text.bytes().any(|byte| is(&byte));
+    let (digit, letter) = (has(u8::is_ascii_digit), has(u8::is_ascii_alphabetic));
+    let cases = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    let entropy = check::entropy(text);
+    if is_wordy(text) || !letter || !(digit || cases) || text.contains(' ') {
+        return 0.2;
+    }
+    match text.len() {
+        16.. if check::is_typed(text) => 0.55,
+        20.. if digit && entropy > 3.0 => 0.85,
+        24.. if entropy > 4.0 => 0.75,
+        16.. if digit && entropy > 3.0 => 0.75,
+        10.. if digit && entropy > 2.8 => 0.6,
+        _ => 0.3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_told_from_random_letters() {
+        for text in [
+            "next_page_token",
+            "gpt-4-turbo-preview",
+            "camelCaseName",
+            "Password",
+        ] {
+            assert!(is_wordy(text), "{text}");
+        }
+        for text in ["9f8Kq2LmZx7Vb3Nw5Rt1", "d41d8cd98f00b204e9800998ecf8427e"] {
+            assert!(!is_wordy(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_secret_is_something_else() {
+        for text in [
+            "https://a.b/c",
+            "/etc/app/key.pem",
+            "get_token()",
+            "bob@a.com",
+            "8-character",
+            "sha256",
+            "2024-01-02",
+            "v1.2.3",
+            "self.password",
+            "user.token.value",
+            "32bytes",
+        ] {
+            assert!(is_something_else(text), "{text}");
+        }
+        for text in ["hunter2", "Summer2024!", "9f8Kq2LmZx7Vb3Nw5Rt1", "P@ssw0rd"] {
+            assert!(!is_something_else(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn variables_stand_in_for_secrets() {
+        for text in [
+            "${DB_PASS}",
+            "$DB_PASS",
+            "<token>",
+            "{{ x }}",
+            "%PASS%",
+            "process.env.X",
+        ] {
+            assert!(is_stand_in(text), "{text}");
+        }
+        assert!(!is_stand_in("$ummer24Rain"));
+    }
+}
