@@ -12,11 +12,11 @@ SHELL := bash
 .DEFAULT_GOAL := help
 # Never two builds at once: one takes all of a small machine.
 .NOTPARALLEL:
-.PHONY: help run build test lint-fast lint-model test-fast test-model test-sdk test-processor bench openapi sqlx-prepare compat-time
+.PHONY: help run build test lint-fast lint-model test-fast test-model test-sdk test-processor bench eval-guardrails openapi sqlx-prepare compat-time
 
 help: ## Show this
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
-	  | while IFS='|' read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
+	  | while IFS='|' read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
 
 run: build ## Build and serve (more arguments: make run ARGS="--listen 0.0.0.0:8080")
 	exec "$(PROGRAM)" serve $(ARGS)
@@ -57,6 +57,9 @@ ifeq ($(shell uname -m),x86_64)
 	said=$$(! qemu-x86_64 -cpu Nehalem "$(PROGRAM)" --version 2>&1) && grep -q 'needs an x86-64-v3 processor' <<<"$$said"
 	qemu-x86_64 -cpu Haswell "$(PROGRAM)" --version 2>/dev/null | grep '^microllm '
 endif
+
+eval-guardrails: build ## How good the guardrails are, beside others (DATA=directory, TRAINED=rows.jsonl)
+	python3 benches/guardrails/run.py "$(PROGRAM)" $(if $(DATA),--data "$(DATA)") $(if $(TRAINED),--trained "$(TRAINED)") $(ARGS)
 
 bench: build ## Load time, time to first token, tokens/s and memory on this machine
 	python3 benches/bench.py "$(PROGRAM)"
