@@ -101,6 +101,8 @@ impl Masks {
 fn name(kind: &str) -> String {
     match kind {
         "us_ssn" => "SSN".to_owned(),
+        "us_itin" => "ITIN".to_owned(),
+        "us_bank_routing" => "BANK_ROUTING".to_owned(),
         "ip_address" => "IP".to_owned(),
         "url_credentials" => "URL".to_owned(),
         other => other.to_ascii_uppercase(),
@@ -116,8 +118,9 @@ fn partial(kind: &str, text: &str) -> String {
         return format!("{first}***@{host}");
     }
     let signs = text.chars().filter(|c| c.is_alphanumeric()).count();
-    // Of something short even a little is much.
-    let seen = if signs >= 3 * SEEN { SEEN } else { 0 };
+    // Of something short even a little is much, and the end of some things tells all.
+    let tells = matches!(kind, "date_of_birth" | "url_credentials" | "ip_address");
+    let seen = if signs >= 3 * SEEN && !tells { SEEN } else { 0 };
     let mut left = signs;
     text.chars()
         .map(|c| {
@@ -138,4 +141,66 @@ fn numbers_of(text: &str) -> impl Iterator<Item = u32> {
         let (_, number) = head.rsplit_once('_')?;
         number.parse().ok()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masks(style: MaskStyle, key: u8, texts: &[&str]) -> Masks {
+        let key = Hmac::new_from_slice(&[key]).unwrap();
+        Masks::new(style, key, texts.iter().copied())
+    }
+
+    fn found(kind: &'static str) -> Finding {
+        Finding {
+            guard: GuardName::Pii,
+            kind,
+            score: 1.0,
+            span: 0..1,
+            harmless: None,
+        }
+    }
+
+    #[test]
+    fn a_mask_tells_as_much_as_its_style_says() {
+        let card = found("credit_card");
+        let email = found("email");
+        let mut label = masks(MaskStyle::Label, 0, &[]);
+        assert_eq!(
+            label.mask(&card, "4111 1111 1111 1111"),
+            "[CREDIT_CARD_REDACTED]"
+        );
+        let mut partial = masks(MaskStyle::Partial, 0, &[]);
+        assert_eq!(
+            partial.mask(&card, "4111 1111 1111 1111"),
+            "**** **** **** 1111"
+        );
+        assert_eq!(partial.mask(&email, "jane@example.org"), "j***@example.org");
+        assert_eq!(
+            partial.mask(&found("date_of_birth"), "December 1, 1980"),
+            "******** *, ****"
+        );
+    }
+
+    #[test]
+    fn a_hash_is_the_same_for_the_same_text_and_key_alone() {
+        let email = found("email");
+        let mut one = masks(MaskStyle::Hash, 1, &[]);
+        let first = one.mask(&email, "a@b.de");
+        assert_eq!(first, one.mask(&email, "a@b.de"));
+        assert_ne!(first, one.mask(&email, "c@b.de"));
+        assert_ne!(first, masks(MaskStyle::Hash, 2, &[]).mask(&email, "a@b.de"));
+    }
+
+    #[test]
+    fn a_placeholder_is_never_one_that_was_there_before() {
+        let email = found("email");
+        let mut masks = masks(MaskStyle::Reversible, 0, &["see [EMAIL_1] and [X_3]"]);
+        assert_eq!(masks.mask(&email, "a@b.de"), "[EMAIL_2]");
+        assert_eq!(masks.mask(&email, "c@b.de"), "[EMAIL_4]");
+        assert_eq!(masks.mask(&email, "a@b.de"), "[EMAIL_2]");
+        let originals = masks.into_originals();
+        assert_eq!(originals["[EMAIL_4]"], "c@b.de");
+    }
 }
