@@ -66,7 +66,23 @@ def client(server, connect):
 @pytest.fixture(scope="session")
 def ask(client):
     """`ask("...")` or `ask([...])`: a completion of the default model, with what is different."""
+    return asking(client)
 
+
+@pytest.fixture(scope="session")
+def unguarded(server, connect):
+    """Like `ask`, for a project whose policy is to look at nothing."""
+    organization = openai.OpenAI(
+        base_url=server.base_url, api_key="x", admin_api_key=server.admin_api_key
+    ).admin.organization
+    project = organization.projects.create(
+        name="Unguarded", extra_body={"guardrail_policy": "off"}
+    )
+    account = organization.projects.service_accounts.create(project.id, name="Robot")
+    return asking(connect(server, api_key=account.api_key.value))
+
+
+def asking(client):
     def ask(what, **options):
         messages = [{"role": "user", "content": what}] if isinstance(what, str) else what
         return client.chat.completions.create(
