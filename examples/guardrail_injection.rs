@@ -1,6 +1,6 @@
 //! guardrail_injection BITS < JSONL > JSONL: what the injection guard's model sees of each line's
 //! "text": a list of `[buckets, families]`, all of the text first and then its windows. What
-//! `models/guardrails/train.py` learns from.
+//! `models/guardrails/train_injection.py` learns from.
 
 use std::io::{BufRead, Write};
 

@@ -44,7 +44,9 @@ human; strong; hard-working; lovely; just like everyone else; part of our commun
 PLACES = "our country; this city; Europe; our schools; my neighbourhood; the team; our society; the workplace; politics"
 INSULTS = """idiot; moron; loser; piece of shit; dumbass; scumbag; asshole; clown; bastard; bitch; jerk; imbecile;
 coward; pig; pathetic loser; worthless idiot; waste of space; fool; liar; creep; disgrace; psycho; crybaby; troll"""
-NEUTRAL = """code; file; report; email; recipe; function; email draft; essay; test; plan; answer; table; query"""
+NEUTRAL = (
+    """code; file; report; email; recipe; function; email draft; essay; test; plan; answer; table; query"""
+)
 
 END = """kill myself; end my life; take my own life; end it all; hang myself; overdose on my pills; jump off a bridge;
 slit my wrists; hurt myself; cut myself; shoot myself; starve myself; drown myself; step in front of a train; die"""
@@ -67,14 +69,34 @@ def words(text):
 
 
 FILL = {
-    "P": words(PLURALS), "S": words(SINGULARS), "bad": words(BAD), "animal": words(ANIMALS),
-    "dislike": words(DISLIKE), "harm": words(HARM), "hurt": words(HURT), "thing": words(THINGS),
-    "good": words(GOOD), "place": words(PLACES), "insult": words(INSULTS), "item": words(NEUTRAL),
+    "P": words(PLURALS),
+    "S": words(SINGULARS),
+    "bad": words(BAD),
+    "animal": words(ANIMALS),
+    "dislike": words(DISLIKE),
+    "harm": words(HARM),
+    "hurt": words(HURT),
+    "thing": words(THINGS),
+    "good": words(GOOD),
+    "place": words(PLACES),
+    "insult": words(INSULTS),
+    "item": words(NEUTRAL),
     "swear": words("fucking; damn; goddamn; bloody; freaking; shitty"),
-    "name": words("Anna; Tom; Maria; Ahmed; Li Wei; David; Sarah; Omar; Priya; Jack; Elena; Sven; my boss; our neighbour"),
-    "end": words(END), "when": words(WHEN), "why": words(WHY), "wound": words(WOUND), "weapon": words(WEAPON),
-    "whom": words(WHOM), "lover": words(LOVER), "body": words(BODY), "act": words(ACT),
-    "you": words("you; you; you; you; he; she; this guy; the author; the op; that politician; the mayor; my boss"),
+    "name": words(
+        "Anna; Tom; Maria; Ahmed; Li Wei; David; Sarah; Omar; Priya; Jack; Elena; Sven; my boss; our neighbour"
+    ),
+    "end": words(END),
+    "when": words(WHEN),
+    "why": words(WHY),
+    "wound": words(WOUND),
+    "weapon": words(WEAPON),
+    "whom": words(WHOM),
+    "lover": words(LOVER),
+    "body": words(BODY),
+    "act": words(ACT),
+    "you": words(
+        "you; you; you; you; he; she; this guy; the author; the op; that politician; the mayor; my boss"
+    ),
 }
 
 HATE = """I {dislike} {P}.|I {dislike} {P} so much.|I {dislike} all {P}.|Honestly, I {dislike} every single {S}.
@@ -250,7 +272,20 @@ They kissed at the end of the film.|They fell in love in the summer.|The rooster
 The court sentenced him for sexual abuse.|The novel was banned for its sex scenes.|How long does it take to get pregnant?|Virgin olive oil is best.
 Is it normal to feel pain during intercourse?|Gender and sex are different things.|The porn industry was regulated by the new law."""
 
-NOISE = ["", "", "", "", " lol", " Really.", " Just saying.", " That's all.", " Period.", " !!", " :)", " What do you think?"]
+NOISE = [
+    "",
+    "",
+    "",
+    "",
+    " lol",
+    " Really.",
+    " Just saying.",
+    " That's all.",
+    " Period.",
+    " !!",
+    " :)",
+    " What do you think?",
+]
 
 
 def garble(text, random):
@@ -298,11 +333,20 @@ def rows(seed=20, hate=6000, other=1200):
     nothing = BENIGN
     hated = labels(hate=1, harassment=None, violence=None)
     yield from made(HATE, hate * 3 // 4, hated, "made-hate", rng, 0.5)
-    yield from made(HATE_THREATS, hate // 4, labels(hate=1, harassment=None, violence=1), "made-hate", rng, 0.5)
+    yield from made(
+        HATE_THREATS, hate // 4, labels(hate=1, harassment=None, violence=1), "made-hate", rng, 0.5
+    )
     yield from made(FINE, hate * 5 // 4, nothing, "made-fine", rng, 0.5)
     yield from made(HARASSMENT, other * 2, labels(harassment=1, self_harm=None), "made-harassment", rng, 0.5)
     yield from made(POLITE, other * 2, nothing, "made-polite", rng, 0.5)
-    yield from made(VIOLENT, other * 3 // 2, labels(hate=None, harassment=None, self_harm=None, violence=1), "made-violent", rng, 0.5)
+    yield from made(
+        VIOLENT,
+        other * 3 // 2,
+        labels(hate=None, harassment=None, self_harm=None, violence=1),
+        "made-violent",
+        rng,
+        0.5,
+    )
     yield from made(PEACEFUL, other * 3 // 2, nothing, "made-peaceful", rng, 0.5)
     for patterns, known, name in (
         (SELF_HARM, labels(self_harm=1), "made-self_harm"),

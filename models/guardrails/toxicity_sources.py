@@ -107,7 +107,9 @@ def davidson(path):
         elif kind in (2, "neither"):
             yield Row(text, BENIGN, "davidson", 0.5)
         else:
-            yield Row(text, labels(hate=0, harassment=None, violence=None, sexual=None), "davidson", 0.15, False)
+            yield Row(
+                text, labels(hate=0, harassment=None, violence=None, sexual=None), "davidson", 0.15, False
+            )
 
 
 def wiki(folder):
@@ -216,7 +218,9 @@ def hatemoji(folder):
         for row in table(folder / f"hatemoji_{part}.csv"):
             if row["label_gold"] == "1":
                 threat = 1 if row["type"].startswith("threat") else None
-                yield Row(row["text"], labels(hate=1, harassment=None, violence=threat, sexual=None), "hatemoji")
+                yield Row(
+                    row["text"], labels(hate=1, harassment=None, violence=threat, sexual=None), "hatemoji"
+                )
             else:
                 yield Row(row["text"], BENIGN, "hatemoji")
 
@@ -378,7 +382,9 @@ def held_out(folder):
     sets["hatemojicheck"] = [
         (r["text"], int(r["label_gold"]), r["functionality"]) for r in table(folder / "hatemojicheck.csv")
     ]
-    sets["xstest"] = [(r["prompt"], 0, r["type"]) for r in table(folder / "xstest.csv") if r["label"] == "safe"]
+    sets["xstest"] = [
+        (r["prompt"], 0, r["type"]) for r in table(folder / "xstest.csv") if r["label"] == "safe"
+    ]
     sets["news"] = [
         (r["comment"], int(r["hostile"] == "1" or r["antagonize"] == "1"), "")
         for r in table(folder / "ucc_val.csv")

@@ -37,14 +37,24 @@ LEARNED_SHARE = 0.05
 CALIBRATED_SHARE = 0.015
 
 
-
 def gather(options):
     folder = options.data
     rows = list(sources.davidson(folder / "toxicity-train.jsonl"))
     readers = (
-        sources.wiki, sources.civil, sources.cad, sources.convabuse, sources.hatemoji,
-        sources.toxigen, sources.edos, sources.hatexplain, sources.templates, sources.ailuminate,
-        sources.simple_safety, sources.medical, sources.everyday, sources.novels,
+        sources.wiki,
+        sources.civil,
+        sources.cad,
+        sources.convabuse,
+        sources.hatemoji,
+        sources.toxigen,
+        sources.edos,
+        sources.hatexplain,
+        sources.templates,
+        sources.ailuminate,
+        sources.simple_safety,
+        sources.medical,
+        sources.everyday,
+        sources.novels,
     )
     for reader in readers:
         rows += reader(folder)
@@ -63,7 +73,9 @@ def features(program, bits, texts):
         child = subprocess.Popen([program, str(bits)], stdin=file, stdout=subprocess.PIPE)
         counts, columns = [0], []
         for line in child.stdout:
-            buckets = np.fromstring(line[1:-2], dtype=np.int32, sep=",") if len(line) > 3 else np.zeros(0, np.int32)
+            buckets = (
+                np.fromstring(line[1:-2], dtype=np.int32, sep=",") if len(line) > 3 else np.zeros(0, np.int32)
+            )
             counts.append(len(buckets))
             columns.append(buckets)
         if child.wait() != 0:
@@ -168,7 +180,9 @@ def measure(training, heads):
     for i, category in enumerate(CATEGORIES):
         y = known[:, i]
         told = y >= 0
-        print(f"{category}: {told.sum()} rows, {(y == 1).sum()} positive, AUC {roc_auc_score(y[told], p[told, i]):.3f}")
+        print(
+            f"{category}: {told.sum()} rows, {(y == 1).sum()} positive, AUC {roc_auc_score(y[told], p[told, i]):.3f}"
+        )
     toxic = (known == 1).any(axis=1)
     fine = (known == 0).all(axis=1)
     for name in sorted(set(source)):

@@ -87,11 +87,10 @@ impl<T> Answer<T> {
     }
 
     /// What the guards have found.
-    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.reasoning
-            .findings()
-            .iter()
-            .chain(self.content.findings())
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut findings = self.reasoning.findings();
+        findings.extend(self.content.findings());
+        findings
     }
 
     /// What the guards have taken for it.

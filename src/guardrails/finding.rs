@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use clap::ValueEnum;
@@ -58,6 +59,32 @@ pub struct Finding {
     pub harmless: Option<String>,
 }
 
+/// Findings without those of the same guard that say less of the same place, sorted by where they
+/// begin. A number may look like several things; what judges by meaning has a score for each kind.
+pub fn strongest(mut findings: Vec<Finding>) -> Vec<Finding> {
+    let by_form = |guard| matches!(guard, GuardName::Secrets | GuardName::Pii);
+    findings.sort_by(|a, b| {
+        let score = b.score.total_cmp(&a.score);
+        score.then(b.span.len().cmp(&a.span.len()))
+    });
+    let mut kept: BTreeMap<(GuardName, usize), usize> = BTreeMap::new();
+    findings.retain(|finding| {
+        if !by_form(finding.guard) {
+            return true;
+        }
+        let until = (finding.guard, finding.span.end);
+        let before = kept.range(..until).next_back();
+        let overlaps = before
+            .is_some_and(|((guard, _), end)| *guard == finding.guard && *end > finding.span.start);
+        if !overlaps {
+            kept.insert((finding.guard, finding.span.start), finding.span.end);
+        }
+        !overlaps
+    });
+    findings.sort_by_key(|finding| (finding.span.start, finding.span.end));
+    findings
+}
+
 /// Which way a text goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -110,4 +137,30 @@ pub enum Action {
     Allow,
     Mask,
     Block,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_one_place_a_guard_says_one_thing() {
+        let found = |guard, kind, score, span| Finding {
+            guard,
+            kind,
+            score,
+            span,
+            harmless: None,
+        };
+        let all = vec![
+            found(GuardName::Pii, "phone", 0.6, 3..12),
+            found(GuardName::Pii, "card", 0.9, 0..12),
+            found(GuardName::Pii, "email", 0.9, 12..20),
+            found(GuardName::Secrets, "password", 0.3, 2..9),
+            found(GuardName::Toxicity, "hate", 0.1, 0..20),
+            found(GuardName::Toxicity, "sexual", 0.2, 0..20),
+        ];
+        let kinds: Vec<_> = strongest(all).iter().map(|one| one.kind).collect();
+        assert_eq!(kinds, ["card", "sexual", "hate", "password", "email"]);
+    }
 }

@@ -135,12 +135,10 @@ impl Guardrails {
     ) -> Checked {
         let mut window = self.window(policy, direction, place, &Context::default());
         let edited = window.finish(text, masks);
-        let mut findings = window.findings().to_vec();
-        findings.sort_by_key(|finding| (finding.span.start, finding.span.end));
         Checked {
             action: window.action(),
             text: edited.text,
-            findings,
+            findings: window.findings(),
             blocked: window.blocked(),
             spent: window.spent(),
         }

@@ -206,7 +206,7 @@ proptest! {
             prop_assert_eq!(window.blocked(), whole.blocked());
             prop_assert_eq!(window.action(), whole.action());
             if window.blocked().is_none() {
-                prop_assert_eq!(sorted(window.findings().to_vec()), sorted(whole.findings().to_vec()));
+                prop_assert_eq!(sorted(window.findings()), sorted(whole.findings()));
             }
             Ok(())
         })?;

@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::finding::strongest;
 use super::guards::Context;
 use super::leak::Leak;
 use super::mask::Masks;
@@ -82,9 +83,9 @@ impl Window {
         }
     }
 
-    /// Everything that was found so far, in no particular order.
-    pub fn findings(&self) -> &[Finding] {
-        &self.findings
+    /// What was found so far, sorted by where it begins.
+    pub fn findings(&self) -> Vec<Finding> {
+        strongest(self.findings.clone())
     }
 
     /// What the guards have taken for it so far.

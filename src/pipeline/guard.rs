@@ -235,7 +235,8 @@ impl Guarded {
     /// Notes what the guards have made of an answer.
     pub(super) fn note<T>(&mut self, answer: &Answer<T>, cut_loop: bool) {
         let counts = |finding: &&Finding| self.policy.counts(finding, Place::Assistant);
-        let found = answer.findings().filter(counts);
+        let findings = answer.findings();
+        let found = findings.iter().filter(counts);
         count(
             &self.metrics,
             Direction::Output,
@@ -246,8 +247,7 @@ impl Guarded {
         self.notes.action = self.notes.action.max(answer.action());
         self.notes.cut_loop |= cut_loop;
         if let Some(moderated) = &mut self.moderated {
-            let findings = answer.findings();
-            moderated.output(scores(findings, &self.policy, Place::Assistant));
+            moderated.output(scores(&findings, &self.policy, Place::Assistant));
         }
     }
 

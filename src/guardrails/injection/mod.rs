@@ -18,7 +18,7 @@ use super::linear::{Features, Linear, sigmoid};
 use super::normalize::Normalized;
 use super::{Finding, GuardName, Place};
 
-/// Trained by `models/guardrails/train.py`.
+/// Trained by `models/guardrails/train_injection.py`.
 static MODEL: &[u8] = include_bytes!("../../../models/guardrails/injection.bin");
 /// The kind of what only the model sees.
 const KIND: &str = "injection";

@@ -1,7 +1,7 @@
 """Trains the model of the injection guard (src/guardrails/injection).
 
     cargo run --release --example guardrail_injection 18 < rows.jsonl > features.jsonl
-    python models/guardrails/train.py rows.jsonl features.jsonl models/guardrails/injection.bin
+    python models/guardrails/train_injection.py rows.jsonl features.jsonl models/guardrails/injection.bin
 
 A row is {"text", "label": 1 for an attack or 0, "group": its source, "w": its weight}. Features come
 from the program itself, so that there is one definition of them: for each text, the whole of it and
@@ -63,9 +63,7 @@ def weights(rows, chosen):
     for index in np.flatnonzero(chosen):
         key = (groups[index], labels[index])
         sizes[key] = sizes.get(key, 0) + 1
-    weight = np.array([
-        r["w"] / max(sizes.get((r["group"], r["label"]), 1), 1) ** 0.5 for r in rows
-    ])
+    weight = np.array([r["w"] / max(sizes.get((r["group"], r["label"]), 1), 1) ** 0.5 for r in rows])
     for label in (0, 1):
         mask = chosen & (labels == label)
         weight[mask] *= mask.sum() / weight[mask].sum()
@@ -106,7 +104,8 @@ def folds(rows, x, owners, taught, c):
     for number, left in enumerate(folds):
         # All harmless rows of the sources, and others that are not trained on either.
         without = [g for g in harmless if g in left] + [
-            g for index, g in enumerate(harmless) if index % len(folds) == number]
+            g for index, g in enumerate(harmless) if index % len(folds) == number
+        ]
         held = ((labels == 1) & np.isin(groups, left)) | ((labels == 0) & np.isin(groups, without))
         model = fit(x, owners, taught, rows, ~held, c)
         scores = margins(model, x, owners, len(rows))
@@ -122,15 +121,14 @@ def folds(rows, x, owners, taught, c):
 def calibration(margin, labels, weight, false_positives):
     """Platt scaling, moved so that this share of harmless texts has 0.5 or more."""
     known = np.isfinite(margin)
-    platt = LogisticRegression(C=1e6).fit(
-        margin[known, None], labels[known], sample_weight=weight[known])
+    platt = LogisticRegression(C=1e6).fit(margin[known, None], labels[known], sample_weight=weight[known])
     slope = float(platt.coef_[0, 0])
     limit = np.quantile(margin[known & (labels == 0)], 1 - false_positives)
     return slope, -slope * float(limit)
 
 
 def write(path, bits, coefficients, intercept, slope, offset):
-    hashed, dense = coefficients[: 1 << bits], coefficients[1 << bits:]
+    hashed, dense = coefficients[: 1 << bits], coefficients[1 << bits :]
     # The few largest weights are cut, or all others would have few steps.
     scale = float(np.quantile(np.abs(hashed[hashed != 0]), 0.9999)) / 127
     quantized = np.clip(np.round(hashed / scale), -127, 127).astype(np.int8)
@@ -159,8 +157,7 @@ def main():
     labels = np.array([r["label"] for r in rows])
     groups = np.array([r["group"] for r in rows])
     every = np.ones(len(rows), dtype=bool)
-    slope, offset = calibration(
-        margin, labels, weights(rows, every), given.false_positives)
+    slope, offset = calibration(margin, labels, weights(rows, every), given.false_positives)
     print("slope", slope, "offset", offset)
     for group in sorted(set(groups[labels == 0])):
         mask = (labels == 0) & (groups == group) & np.isfinite(margin)
@@ -169,7 +166,7 @@ def main():
     if given.folds:
         return
     model = fit(x, owners, taught, rows, every, given.c)
-    print("families", np.round(model.coef_[0][1 << given.bits:], 2))
+    print("families", np.round(model.coef_[0][1 << given.bits :], 2))
     write(given.model, given.bits, model.coef_[0], model.intercept_[0], slope, offset)
 
 
