@@ -37,7 +37,7 @@ struct Inner {
 
 type Meters = HashMap<Scope, Meter>;
 
-/// A scope and the limits that it has for one request.
+/// A scope and the limits that it has for one request; perhaps none.
 type Claim = (Scope, LimitSet);
 
 /// Who waits for a limit.
@@ -192,6 +192,7 @@ impl Limits {
         self.inner.seed(&claims).await?;
         let now = self.inner.now();
         let mut meters = self.inner.meters();
+        claims.retain(|(_, limits)| *limits != LimitSet::default());
         let rows = claims.into_iter().map(|(scope, limits)| {
             let used = meters.entry(scope.clone()).or_insert_with(Meter::new);
             let used = used.totals(now);
@@ -291,7 +292,7 @@ impl Inner {
         }
     }
 
-    /// The scopes that limit a request.
+    /// The scopes that a request counts for.
     async fn claims(
         &self,
         principal: &Principal,
@@ -312,7 +313,7 @@ impl Inner {
         if let Some(user) = &principal.user_id {
             claims.push((Scope::User(user.as_str().into()), limits.user.clone()));
         }
-        claims.retain(|(_, limits)| *limits != LimitSet::default());
+        // Also what is not limited now: a limit that is set later counts what was used before.
         if let Some(model) = model {
             claims.push(self.model_claim(principal, model).await?);
         }

@@ -440,3 +440,22 @@ async fn a_budget_that_is_set_later_counts_what_was_used_once() {
         assert_eq!(chat(&server, &key, &body).await.status(), status);
     }
 }
+
+#[tokio::test]
+async fn what_is_used_while_a_budget_is_lifted_counts_when_it_is_set_again() {
+    let server = Server::start().await;
+    let budget = json!({"tokens_per_month": 25});
+    let (project, key) = limited(&server, budget.clone()).await;
+    let path = format!("/organization/projects/{project}");
+    let body = with(ask("echo", "four"), json!({"max_tokens": 1}));
+    assert_eq!(chat(&server, &key, &body).await.status(), 200);
+    server.make(&path, json!({"limits": {}})).await;
+    for _ in 0..3 {
+        assert_eq!(chat(&server, &key, &body).await.status(), 200);
+    }
+    server.make(&path, json!({"limits": budget})).await;
+    assert_eq!(used(&server, &key, "project").await["tokens_per_month"], 20);
+    for status in [200, 429] {
+        assert_eq!(chat(&server, &key, &body).await.status(), status);
+    }
+}
