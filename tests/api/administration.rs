@@ -406,6 +406,25 @@ async fn an_admin_key_does_what_its_scopes_say_and_hands_out_no_more() {
     let (status, same) = ask(Method::POST, keys, Some(json!({"name": "Same"}))).await;
     assert_eq!(status, 200);
     assert_eq!(same["scopes"], json!(["admin_keys.write", "users.read"]));
+    // Nor does it end one that may do more.
+    let path = |key: &Value| format!("{keys}/{}", id(key));
+    for more in [
+        json!({"name": "Other", "scopes": ["usage.read", "users.read"]}),
+        json!({"name": "All"}),
+    ] {
+        let other = server.make(keys, more).await;
+        let (status, body) = ask(Method::DELETE, &path(&other), None).await;
+        assert_eq!(status, 403, "{body}");
+        server.look(&path(&other)).await;
+    }
+    assert_eq!(ask(Method::DELETE, &path(&same), None).await.0, 200);
+    let none = format!("{keys}/key_none");
+    assert_eq!(ask(Method::DELETE, &none, None).await.0, 404);
+    assert_eq!(
+        ask(Method::DELETE, &path(&made), None).await.0,
+        200,
+        "itself"
+    );
 }
 
 #[tokio::test]
