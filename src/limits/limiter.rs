@@ -1,12 +1,13 @@
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{Datelike, TimeZone, Utc};
-use tokio::sync::{Notify, Semaphore};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use super::meter::{Amount, Meter, Noted, Now, Scope, tightest};
+use super::queue::Queue;
 use super::{LimitError, LimitSet, RateStatus, Used};
 use crate::auth::Principal;
 use crate::clock::Clock;
@@ -15,10 +16,6 @@ use crate::store::Store;
 
 /// Meters beyond which idle ones are looked for and forgotten.
 const MANY: usize = 10_000;
-/// Requests of one key that may wait for a limit at the same time.
-const WAITING_PER_KEY: usize = 16;
-/// Requests that may wait for limits at the same time.
-const WAITING: usize = 1024;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// Counts what everybody uses and says whether it is too much. Cheap to clone.
@@ -33,15 +30,68 @@ struct Inner {
     clock: Clock,
     config: LimitsConfig,
     since: Instant,
-    meters: Mutex<HashMap<Scope, Meter>>,
-    /// Who waits for a limit: one of each key at a time tries again.
-    lines: Mutex<HashMap<String, Arc<Semaphore>>>,
-    waiting: Semaphore,
-    freed: Notify,
+    /// Locked before `meters`, where both are.
+    waiting: Mutex<Waiting>,
+    meters: Mutex<Meters>,
 }
 
-/// A scope and the limits that it has for one request.
+type Meters = HashMap<Scope, Meter>;
+
+/// A scope and the limits that it has for one request; perhaps none.
 type Claim = (Scope, LimitSet);
+
+/// Who waits for a limit.
+#[derive(Debug, Default)]
+struct Waiting {
+    queue: Queue<Waiter>,
+    /// When somebody looks whether time alone lets in who waits.
+    alarm: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    claims: Arc<[Claim]>,
+    ask: Ask,
+    until: Instant,
+    /// Why it waits.
+    refusal: LimitError,
+    turn: oneshot::Sender<Result<Share, LimitError>>,
+}
+
+/// What is asked of limits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Ask {
+    /// To come in.
+    Request,
+    /// To use so much.
+    Use(Amount),
+}
+
+impl Ask {
+    /// Who wants to come in is not in the way of who is in and wants to get on.
+    fn competes_with(self, other: Self) -> bool {
+        matches!(self, Self::Request) == matches!(other, Self::Request)
+    }
+}
+
+/// What was counted for a request; given back, except for what it has used, when dropped.
+#[derive(Debug)]
+struct Share {
+    inner: Arc<Inner>,
+    claims: Arc<[Claim]>,
+    taken: Taken,
+}
+
+#[derive(Debug)]
+enum Taken {
+    Request,
+    Tokens {
+        reserved: Amount,
+        noted: Vec<Noted>,
+        /// As far as anybody has said.
+        used: Amount,
+    },
+}
 
 /// What a request may use; given back, except for what it has used, when dropped.
 #[derive(Debug)]
@@ -49,8 +99,26 @@ pub struct Permit {
     inner: Arc<Inner>,
     /// The key whose line it waits in.
     caller: String,
-    claims: Vec<Claim>,
-    reserved: Option<(Amount, Vec<Noted>)>,
+    claims: Arc<[Claim]>,
+    reserved: Option<Share>,
+    /// After `reserved`: that is given back first.
+    _request: Share,
+}
+
+/// Takes its request out of the line when nobody waits for it any more.
+struct Spot<'a> {
+    inner: &'a Arc<Inner>,
+    ticket: u64,
+}
+
+impl Drop for Spot<'_> {
+    fn drop(&mut self) {
+        let left = self.inner.waiting().queue.leave(self.ticket);
+        if left.is_some() {
+            // Others may have waited for nothing but this one.
+            self.inner.serve();
+        }
+    }
 }
 
 impl Limits {
@@ -62,10 +130,8 @@ impl Limits {
                 clock,
                 config,
                 since: Instant::now(),
+                waiting: Mutex::default(),
                 meters: Mutex::default(),
-                lines: Mutex::default(),
-                waiting: Semaphore::new(WAITING),
-                freed: Notify::new(),
             }),
         }
     }
@@ -74,7 +140,7 @@ impl Limits {
     /// `model` is the model that is asked for, if it is served.
     ///
     /// Where a short wait would help, and the configuration allows it, it waits: each key's
-    /// requests in order, no key in the way of another.
+    /// requests in order, keys in turns.
     ///
     /// # Errors
     /// [`LimitError`] of the tightest limit.
@@ -83,17 +149,21 @@ impl Limits {
         principal: &Principal,
         model: Option<&str>,
     ) -> Result<Permit, LimitError> {
-        let claims = self.inner.claims(principal, model).await?;
-        let inner = &self.inner;
-        inner
-            .patiently(&principal.key_id, || inner.enter(&claims))
-            .await?;
+        let claims: Arc<[Claim]> = self.inner.claims(principal, model).await?.into();
+        let caller = principal.key_id.clone();
+        let request = self.inner.patiently(&caller, &claims, Ask::Request).await?;
         Ok(Permit {
-            inner: inner.clone(),
-            caller: principal.key_id.clone(),
+            inner: self.inner.clone(),
+            caller,
             claims,
             reserved: None,
+            _request: request,
         })
+    }
+
+    /// How many requests wait now.
+    pub fn waiting(&self) -> usize {
+        self.inner.waiting().queue.len()
     }
 
     /// How full the limits of somebody are, for an answer that does not use any. None when that
@@ -122,6 +192,7 @@ impl Limits {
         self.inner.seed(&claims).await?;
         let now = self.inner.now();
         let mut meters = self.inner.meters();
+        claims.retain(|(_, limits)| *limits != LimitSet::default());
         let rows = claims.into_iter().map(|(scope, limits)| {
             let used = meters.entry(scope.clone()).or_insert_with(Meter::new);
             let used = used.totals(now);
@@ -137,11 +208,12 @@ impl Permit {
     /// # Errors
     /// [`LimitError`] of the tightest limit.
     pub async fn reserve(&mut self, tokens: u64, nanousd: u64) -> Result<(), LimitError> {
-        let amount = Amount { tokens, nanousd };
-        let (inner, claims) = (&self.inner, &self.claims);
-        let attempt = || inner.reserve(claims, amount);
-        let noted = inner.patiently(&self.caller, attempt).await?;
-        self.reserved = Some((amount, noted));
+        let ask = Ask::Use(Amount { tokens, nanousd });
+        let reserved = self
+            .inner
+            .patiently(&self.caller, &self.claims, ask)
+            .await?;
+        self.reserved = Some(reserved);
         Ok(())
     }
 
@@ -159,9 +231,10 @@ impl Permit {
 
     /// What was used in the end takes the place of what was reserved.
     pub fn settle(&mut self, tokens: u64, nanousd: u64) {
-        if let Some((reserved, noted)) = self.reserved.take() {
-            let used = Amount { tokens, nanousd };
-            self.inner.settle(&self.claims, reserved, &noted, used);
+        if let Some(mut share) = self.reserved.take()
+            && let Taken::Tokens { used, .. } = &mut share.taken
+        {
+            *used = Amount { tokens, nanousd };
         }
     }
 
@@ -171,24 +244,39 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for Share {
     fn drop(&mut self) {
-        // Nothing was used, as far as anybody has said.
-        self.settle(0, 0);
         let mut meters = self.inner.meters();
-        for (scope, _) in &self.claims {
-            if let Some(meter) = meters.get_mut(scope) {
-                meter.end_request();
+        for (i, (scope, _)) in self.claims.iter().enumerate() {
+            match (meters.get_mut(scope), &self.taken) {
+                (Some(meter), Taken::Request) => meter.end_request(),
+                (
+                    Some(meter),
+                    Taken::Tokens {
+                        reserved,
+                        noted,
+                        used,
+                    },
+                ) => {
+                    if let Some(noted) = noted.get(i) {
+                        meter.settle(*noted, *reserved, *used);
+                    }
+                }
+                (None, _) => {}
             }
         }
         drop(meters);
-        self.inner.freed.notify_waiters();
+        self.inner.serve();
     }
 }
 
 impl Inner {
-    fn meters(&self) -> MutexGuard<'_, HashMap<Scope, Meter>> {
+    fn meters(&self) -> MutexGuard<'_, Meters> {
         self.meters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> Now {
@@ -204,7 +292,7 @@ impl Inner {
         }
     }
 
-    /// The scopes that limit a request.
+    /// The scopes that a request counts for.
     async fn claims(
         &self,
         principal: &Principal,
@@ -225,7 +313,7 @@ impl Inner {
         if let Some(user) = &principal.user_id {
             claims.push((Scope::User(user.as_str().into()), limits.user.clone()));
         }
-        claims.retain(|(_, limits)| *limits != LimitSet::default());
+        // Also what is not limited now: a limit that is set later counts what was used before.
         if let Some(model) = model {
             claims.push(self.model_claim(principal, model).await?);
         }
@@ -291,7 +379,56 @@ impl Inner {
             .map_err(unavailable)
     }
 
-    fn enter(&self, claims: &[Claim]) -> Result<(), LimitError> {
+    fn check(&self, meters: &mut Meters, claims: &[Claim], ask: Ask) -> Result<(), Refusal> {
+        let now = self.now();
+        let refusals = claims.iter().filter_map(|(scope, limits)| {
+            let meter = meters.entry(scope.clone()).or_insert_with(Meter::new);
+            let checked = match ask {
+                Ask::Request => meter.check_request(now, limits),
+                Ask::Use(amount) => meter.check(now, limits, amount),
+            };
+            Some((scope.clone(), checked.err()?))
+        });
+        let (scopes, errors): (Vec<_>, Vec<_>) = refusals.unzip();
+        match worst(errors) {
+            Some(error) => Err(Refusal { ask, scopes, error }),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts what was checked.
+    fn take(self: &Arc<Self>, meters: &mut Meters, claims: &Arc<[Claim]>, ask: Ask) -> Share {
+        let now = self.now();
+        let own = claims.iter().map(|(scope, _)| scope.clone());
+        let taken = match ask {
+            Ask::Request => {
+                for scope in own {
+                    let meter = meters.entry(scope).or_insert_with(Meter::new);
+                    meter.take_request(now);
+                }
+                Taken::Request
+            }
+            Ask::Use(reserved) => {
+                let noted = own.map(|scope| {
+                    let meter = meters.entry(scope).or_insert_with(Meter::new);
+                    meter.take(now, reserved)
+                });
+                Taken::Tokens {
+                    reserved,
+                    noted: noted.collect(),
+                    used: Amount::default(),
+                }
+            }
+        };
+        Share {
+            inner: self.clone(),
+            claims: claims.clone(),
+            taken,
+        }
+    }
+
+    /// Forgets what nobody uses, when there is much of it.
+    fn tidy(&self, claims: &[Claim]) {
         let now = self.now();
         let mut meters = self.meters();
         if meters.len() > MANY {
@@ -299,41 +436,6 @@ impl Inner {
             let is_own = |scope: &Scope| claims.iter().any(|(own, _)| own == scope);
             meters.retain(|scope, meter| is_own(scope) || !meter.is_idle(now));
         }
-        worst(claims.iter().map(|(scope, limits)| {
-            let meter = meters.entry(scope.clone()).or_insert_with(Meter::new);
-            meter.check_request(now, limits)
-        }))?;
-        for (scope, _) in claims {
-            if let Some(meter) = meters.get_mut(scope) {
-                meter.take_request(now);
-            }
-        }
-        Ok(())
-    }
-
-    fn reserve(&self, claims: &[Claim], amount: Amount) -> Result<Vec<Noted>, LimitError> {
-        let now = self.now();
-        let mut meters = self.meters();
-        worst(claims.iter().map(|(scope, limits)| {
-            let meter = meters.entry(scope.clone()).or_insert_with(Meter::new);
-            meter.check(now, limits, amount)
-        }))?;
-        let noted = claims.iter().map(|(scope, _)| {
-            let meter = meters.entry(scope.clone()).or_insert_with(Meter::new);
-            meter.take(now, amount)
-        });
-        Ok(noted.collect())
-    }
-
-    fn settle(&self, claims: &[Claim], reserved: Amount, noted: &[Noted], used: Amount) {
-        let mut meters = self.meters();
-        for ((scope, _), noted) in claims.iter().zip(noted) {
-            if let Some(meter) = meters.get_mut(scope) {
-                meter.settle(*noted, reserved, used);
-            }
-        }
-        drop(meters);
-        self.freed.notify_waiters();
     }
 
     fn status(&self, claims: &[Claim]) -> RateStatus {
@@ -348,68 +450,142 @@ impl Inner {
         RateStatus { requests, tokens }
     }
 
-    /// Tries at once, and then for as long as the configuration allows: in line with the other
-    /// requests of the same caller, and in nobody else's way.
-    async fn patiently<T>(
-        &self,
+    /// Tries for as long as the configuration allows, behind whoever waits already.
+    async fn patiently(
+        self: &Arc<Self>,
         caller: &str,
-        attempt: impl Fn() -> Result<T, LimitError>,
-    ) -> Result<T, LimitError> {
+        claims: &Arc<[Claim]>,
+        ask: Ask,
+    ) -> Result<Share, LimitError> {
+        self.tidy(claims);
         let patience = Duration::from_millis(self.config.longest_wait_ms);
-        let first = attempt();
-        if patience.is_zero() || !may_pass_within(&first, patience) {
-            return first;
+        if patience.is_zero() {
+            let mut meters = self.meters();
+            let checked = self.check(&mut meters, claims, ask);
+            checked.map_err(|refusal| refusal.error)?;
+            return Ok(self.take(&mut meters, claims, ask));
         }
-        let Ok(_waiting) = self.waiting.try_acquire() else {
-            return first;
+        let (turn, mut mine) = oneshot::channel();
+        let waiter = Waiter {
+            claims: claims.clone(),
+            ask,
+            until: Instant::now() + patience,
+            refusal: LimitError::Unavailable,
+            turn,
         };
-        let line = self.line(caller);
-        let ahead = Arc::strong_count(&line) - 1;
-        if ahead > WAITING_PER_KEY {
-            return first;
+        let ticket = self.waiting().queue.join(caller, waiter);
+        let _spot = Spot {
+            inner: self,
+            ticket,
+        };
+        self.serve();
+        let is_over = self.waiting().queue.is_over(caller);
+        let patience = if is_over { Duration::ZERO } else { patience };
+        if let Ok(answer) = tokio::time::timeout(patience, &mut mine).await {
+            return answer.unwrap_or(Err(LimitError::Unavailable));
         }
-        let until = Instant::now() + patience;
-        let waited = tokio::time::timeout(patience, self.wait(&line, until, attempt)).await;
-        drop(line);
-        self.leave_line(caller);
-        waited.unwrap_or(first)
+        let why = self.waiting().queue.get(ticket).map(|w| w.refusal.clone());
+        match why {
+            Some(refusal) => Err(refusal),
+            // At the last moment.
+            None => mine.try_recv().unwrap_or(Err(LimitError::Unavailable)),
+        }
     }
 
-    async fn wait<T>(
-        &self,
-        line: &Semaphore,
-        until: Instant,
-        attempt: impl Fn() -> Result<T, LimitError>,
-    ) -> Result<T, LimitError> {
-        let _turn = line.acquire().await.map_err(|_| LimitError::Unavailable)?;
+    /// Lets in those whose turn it is, now that something may have changed.
+    fn serve(self: &Arc<Self>) {
+        let mut waiting = self.waiting();
+        if waiting.queue.len() == 0 {
+            return;
+        }
+        let mut meters = self.meters();
+        let mut untaken = Vec::new();
         loop {
-            // Before the attempt, or what is freed right after it would go unnoticed.
-            let freed = self.freed.notified();
-            let tried = attempt();
-            let left = until.saturating_duration_since(Instant::now());
-            if !may_pass_within(&tried, left) {
-                return tried;
+            let mut ahead = Vec::new();
+            let answer = |waiter: &mut Waiter| self.answer(&mut meters, &mut ahead, waiter);
+            let Some((waiter, answer)) = waiting.queue.serve(answer) else {
+                break;
+            };
+            untaken.extend(waiter.turn.send(answer).err());
+        }
+        drop(meters);
+        self.set_alarm(&mut waiting);
+        // What nobody takes is given back, and needs the locks.
+        drop(waiting);
+        drop(untaken);
+    }
+
+    /// None when a request has to go on waiting: for its limits, or for those `ahead` of it who
+    /// wait for one of the same.
+    fn answer(
+        self: &Arc<Self>,
+        meters: &mut Meters,
+        ahead: &mut Vec<Refusal>,
+        waiter: &mut Waiter,
+    ) -> Option<Result<Share, LimitError>> {
+        let (claims, ask) = (&waiter.claims, waiter.ask);
+        match self.check(meters, claims, ask) {
+            Err(refusal) => {
+                let left = waiter.until.saturating_duration_since(Instant::now());
+                if !may_pass_within(&refusal.error, left) {
+                    return Some(Err(refusal.error));
+                }
+                waiter.refusal = refusal.error.clone();
+                ahead.push(refusal);
+                None
             }
-            if let Err(LimitError::Rate { retry_after, .. }) = tried {
-                first_of(freed, tokio::time::sleep(retry_after)).await;
-            }
+            Ok(()) => match ahead.iter().find(|ahead| ahead.is_before(claims, ask)) {
+                Some(ahead) => {
+                    waiter.refusal = ahead.error.clone();
+                    None
+                }
+                None => Some(Ok(self.take(meters, claims, ask))),
+            },
         }
     }
 
-    fn line(&self, caller: &str) -> Arc<Semaphore> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = lines.entry(caller.to_owned());
-        line.or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
-    }
-
-    fn leave_line(&self, caller: &str) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines
-            .get(caller)
-            .is_some_and(|line| Arc::strong_count(line) == 1)
-        {
-            lines.remove(caller);
+    /// Time alone may let somebody in: looks again when it could.
+    fn set_alarm(self: &Arc<Self>, waiting: &mut Waiting) {
+        let wait = waiting.queue.iter().filter_map(|w| w.refusal.retry_after());
+        let Some(wait) = wait.min() else {
+            return;
+        };
+        let at = Instant::now() + wait;
+        if waiting.alarm.is_some_and(|sooner| sooner <= at) {
+            return;
         }
+        // Without a runtime nobody waits any more.
+        if let Ok(runtime) = Handle::try_current() {
+            waiting.alarm = Some(at);
+            let inner = Arc::downgrade(self);
+            runtime.spawn(async move {
+                tokio::time::sleep_until(at.into()).await;
+                if let Some(inner) = inner.upgrade() {
+                    let mut waiting = inner.waiting();
+                    waiting.alarm = waiting.alarm.filter(|next| *next != at);
+                    drop(waiting);
+                    inner.serve();
+                }
+            });
+        }
+    }
+}
+
+/// Why a request cannot be let in.
+#[derive(Debug)]
+struct Refusal {
+    ask: Ask,
+    /// All that have no room for it.
+    scopes: Vec<Scope>,
+    /// The one that lasts longest.
+    error: LimitError,
+}
+
+impl Refusal {
+    /// Whether somebody who asks for this would push in.
+    fn is_before(&self, claims: &[Claim], ask: Ask) -> bool {
+        let is_same = |(scope, _): &Claim| self.scopes.contains(scope);
+        self.ask.competes_with(ask) && claims.iter().any(is_same)
     }
 }
 
@@ -418,25 +594,92 @@ fn unavailable(error: crate::store::StoreError) -> LimitError {
     LimitError::Unavailable
 }
 
-async fn first_of(a: impl Future<Output = ()>, b: impl Future<Output = ()>) {
-    tokio::select! {
-        () = a => {}
-        () = b => {}
+fn may_pass_within(error: &LimitError, patience: Duration) -> bool {
+    error.retry_after().is_some_and(|wait| wait <= patience)
+}
+
+/// The one that lasts longest, if there is any.
+fn worst(errors: Vec<LimitError>) -> Option<LimitError> {
+    let lasts = |error: &LimitError| error.retry_after().unwrap_or(Duration::MAX);
+    errors.into_iter().max_by_key(lasts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn limits(dir: &std::path::Path) -> Limits {
+        let store = Store::open(&dir.join("microllm.db")).await.unwrap();
+        let config = LimitsConfig {
+            requests_per_minute: 1,
+            tokens_per_minute: 1,
+            requests_per_day: 0,
+            longest_wait_ms: 600_000,
+        };
+        Limits::new(store, Clock::system(), config)
     }
-}
 
-fn may_pass_within<T>(tried: &Result<T, LimitError>, patience: Duration) -> bool {
-    matches!(tried, Err(LimitError::Rate { retry_after, .. }) if *retry_after <= patience)
-}
+    fn claims(limits: LimitSet) -> Arc<[Claim]> {
+        [(Scope::Organization, limits)].into()
+    }
 
-/// The refusal that lasts longest, if there is any.
-fn worst(checks: impl Iterator<Item = Result<(), LimitError>>) -> Result<(), LimitError> {
-    let lasts = |error: &LimitError| match error {
-        LimitError::Rate { retry_after, .. } => *retry_after,
-        _ => Duration::MAX,
-    };
-    match checks.filter_map(Result::err).max_by_key(lasts) {
-        Some(error) => Err(error),
-        None => Ok(()),
+    fn share(
+        limits: &Limits,
+        caller: &'static str,
+        claims: &Arc<[Claim]>,
+        ask: Ask,
+    ) -> tokio::task::JoinHandle<Result<Share, LimitError>> {
+        let (inner, claims) = (limits.inner.clone(), claims.clone());
+        tokio::spawn(async move { inner.patiently(caller, &claims, ask).await })
+    }
+
+    #[tokio::test]
+    async fn time_alone_lets_in_who_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = limits(dir.path()).await;
+        let one_at_a_time = claims(LimitSet {
+            concurrent_requests: Some(1),
+            ..LimitSet::default()
+        });
+        let first = share(&limits, "a", &one_at_a_time, Ask::Request);
+        let _first = first.await.unwrap().unwrap();
+        let second = share(&limits, "a", &one_at_a_time, Ask::Request);
+        while limits.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        // Nobody is told of this, as of a minute that has passed.
+        let meters = &limits.inner.meters;
+        let mut meters = meters.lock().unwrap();
+        meters.get_mut(&Scope::Organization).unwrap().end_request();
+        drop(meters);
+        second.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_needs_little_does_not_starve_who_needs_much() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = limits(dir.path()).await;
+        let within_ten = claims(LimitSet {
+            tokens_per_minute: Some(10),
+            ..LimitSet::default()
+        });
+        let tokens = |tokens| Ask::Use(Amount { tokens, nanousd: 0 });
+        let waits = async |many| {
+            while limits.waiting() < many {
+                tokio::task::yield_now().await;
+            }
+        };
+        let first = share(&limits, "a", &within_ten, tokens(6));
+        let first = first.await.unwrap().unwrap();
+        let much = share(&limits, "b", &within_ten, tokens(8));
+        waits(1).await;
+        let little = share(&limits, "c", &within_ten, tokens(2));
+        waits(2).await;
+        // Whoever only wants to come in does not wait for them.
+        let request = share(&limits, "c", &within_ten, Ask::Request);
+        request.await.unwrap().unwrap();
+        drop(first);
+        let _much = much.await.unwrap().unwrap();
+        little.await.unwrap().unwrap();
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! - `window`: what was used within a sliding span
 //! - `meter`: what one key, person, project or organization has used
+//! - `queue`: who waits for one of them, and whose turn it is
 //! - `limiter`: all of them, and the [`Permit`] of a request
 
 mod limiter;
 mod meter;
+mod queue;
 mod window;
 
 pub use limiter::{Limits, Permit};
@@ -116,4 +118,14 @@ pub enum LimitError {
     /// What was used until now cannot be read.
     #[error("The limits cannot be checked at the moment.")]
     Unavailable,
+}
+
+impl LimitError {
+    /// After how long it may pass. None when waiting does not help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Rate { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        }
+    }
 }

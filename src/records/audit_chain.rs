@@ -214,12 +214,23 @@ mod tests {
         let data = Data::open(&DataDir::prepare(dir.path()).unwrap())
             .await
             .unwrap();
-        let actor = Actor::server(&Clock::system());
+        let actor = Actor {
+            ip: Some("10.0.0.1".parse().unwrap()),
+            ..Actor::server(&Clock::system())
+        };
         let event = AuditEvent::about("project.created", "proj_1");
         data.store.audit(&actor, &event).await.unwrap();
         let url = format!("sqlite:{}", dir.path().join("microllm.db").display());
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
-        for statement in ["UPDATE audit SET details = ''", "DELETE FROM audit"] {
+        for statement in [
+            "UPDATE audit SET details = ''",
+            "DELETE FROM audit",
+            "INSERT OR REPLACE INTO audit SELECT * FROM audit",
+            "REPLACE INTO audit SELECT seq + 1, id, at_ms, type, actor_kind, actor_id, user_id,
+                 project_id, details, personal_digest, previous, hash FROM audit",
+            "UPDATE audit_personal SET ip = NULL",
+            "REPLACE INTO audit_personal SELECT seq, NULL, NULL, NULL, salt FROM audit_personal",
+        ] {
             let refused = sqlx::query(statement).execute(&mut connection).await;
             assert!(
                 refused

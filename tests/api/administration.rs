@@ -267,6 +267,45 @@ async fn a_key_does_what_its_scopes_and_models_say() {
 }
 
 #[tokio::test]
+async fn an_empty_list_of_scopes_or_models_is_nothing_at_all() {
+    let server = Server::start().await;
+    let project = project(&server).await;
+    let keys = format!("/organization/projects/{project}/api_keys");
+    let can = async |key: &str| {
+        let list = server.client.get(server.url("/v1/models"));
+        let chat = server.client.post(server.url("/v1/chat/completions"));
+        let mut statuses = Vec::new();
+        for request in [list, chat.json(&ask("echo", "hi"))] {
+            let response = request.bearer_auth(key).send().await;
+            statuses.push(response.expect("a response").status().as_u16());
+        }
+        statuses
+    };
+    for (field, refused) in [("scopes", [403, 403]), ("models", [200, 404])] {
+        let with = |list: Value| json!({ field: list });
+        let made = server.make(&keys, with(json!([]))).await;
+        let born_empty = made["value"].as_str().expect("a key");
+        assert_eq!(can(born_empty).await, refused, "{field}");
+
+        let made = server.make(&keys, json!({})).await;
+        let key = made["value"].as_str().expect("a key");
+        let path = format!("{keys}/{}", id(&made));
+        assert_eq!(can(key).await, [200, 200], "{field}");
+        let emptied = server.make(&path, with(json!([]))).await;
+        assert_eq!(emptied[field], json!([]));
+        assert_eq!(can(key).await, refused, "{field}");
+        // What is not mentioned stays.
+        for other in [json!({"name": "Renamed"}), with(Value::Null)] {
+            server.make(&path, other).await;
+            assert_eq!(can(key).await, refused, "{field}");
+        }
+        let lifted = server.make(&path, with(json!(["*"]))).await;
+        assert_eq!(lifted[field], Value::Null);
+        assert_eq!(can(key).await, [200, 200], "{field}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_of_another_project_is_not_there() {
     let server = Server::start().await;
     let (ours, theirs) = (project(&server).await, project(&server).await);
@@ -406,6 +445,25 @@ async fn an_admin_key_does_what_its_scopes_say_and_hands_out_no_more() {
     let (status, same) = ask(Method::POST, keys, Some(json!({"name": "Same"}))).await;
     assert_eq!(status, 200);
     assert_eq!(same["scopes"], json!(["admin_keys.write", "users.read"]));
+    // Nor does it end one that may do more.
+    let path = |key: &Value| format!("{keys}/{}", id(key));
+    for more in [
+        json!({"name": "Other", "scopes": ["usage.read", "users.read"]}),
+        json!({"name": "All"}),
+    ] {
+        let other = server.make(keys, more).await;
+        let (status, body) = ask(Method::DELETE, &path(&other), None).await;
+        assert_eq!(status, 403, "{body}");
+        server.look(&path(&other)).await;
+    }
+    assert_eq!(ask(Method::DELETE, &path(&same), None).await.0, 200);
+    let none = format!("{keys}/key_none");
+    assert_eq!(ask(Method::DELETE, &none, None).await.0, 404);
+    assert_eq!(
+        ask(Method::DELETE, &path(&made), None).await.0,
+        200,
+        "itself"
+    );
 }
 
 #[tokio::test]

@@ -771,6 +771,45 @@ async fn a_projects_owner_gets_nothing_of_other_peoples() {
 }
 
 #[tokio::test]
+async fn a_projects_owner_does_not_find_out_who_else_has_an_account() {
+    let server = Server::start().await;
+    let mut made = Vec::new();
+    for name in ["Team", "Other team", "Another"] {
+        let project = server.make("/organization/projects", json!({"name": name}));
+        made.push(id(&project.await).to_owned());
+    }
+    let [team, other, another] = made.as_slice() else {
+        panic!("{made:?}")
+    };
+    let both = json!([{"id": team, "role": "owner"}, {"id": other, "role": "member"}]);
+    let lead = Person::invited(&server, "lead@example.org", "reader", both).await;
+    let member = |project: &String| json!([{"id": project, "role": "member"}]);
+    Person::invited(&server, "colleague@example.org", "reader", member(other)).await;
+    let stranger = member(another);
+    let stranger = Person::invited(&server, "stranger@example.org", "reader", stranger).await;
+    let (_, stranger) = server.me(&stranger.access).await;
+    let path = format!("/organization/projects/{team}/users");
+    let add = async |mut whom: Value| {
+        whom["role"] = json!("member");
+        server
+            .admin_as(&lead.access, Method::POST, &path, Some(whom))
+            .await
+    };
+    let unknown = add(json!({"email": "nobody@example.org"})).await;
+    assert_eq!(unknown.0, 404);
+    for whom in [
+        json!({"email": "stranger@example.org"}),
+        json!({"user_id": id(&stranger)}),
+        json!({"email": ADMIN}),
+    ] {
+        assert_eq!(add(whom.clone()).await, unknown, "{whom}");
+    }
+    let colleague = json!({"email": "colleague@example.org"});
+    let (status, added) = add(colleague).await;
+    assert_eq!((status, &added["role"]), (200, &json!("member")), "{added}");
+}
+
+#[tokio::test]
 async fn where_everybody_may_register_nobody_finds_out_who_has() {
     let server = Server::with(|config| config.auth.registration = Registration::Open).await;
     let register = json!({"email": "eve@example.org", "password": PASSWORD});

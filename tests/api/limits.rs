@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use microllm::limits::LimitSet;
 use serde_json::{Value, json};
@@ -343,6 +344,82 @@ async fn a_short_wait_may_take_the_place_of_a_refusal() {
     assert!(answers.iter().all(|answer| answer.status() == 200));
 }
 
+/// Another key of a project.
+async fn another_key(server: &Server, project: &str) -> String {
+    let path = format!("/organization/projects/{project}/api_keys");
+    let made = server.make(&path, json!({})).await;
+    made["value"].as_str().expect("a key").to_owned()
+}
+
+#[tokio::test]
+async fn a_light_key_does_not_wait_for_all_that_a_heavy_one_has_in_line() {
+    let server = Server::wide(20, |config| config.limits.longest_wait_ms = 60_000).await;
+    let (project, heavy) = limited(&server, json!({"concurrent_requests": 1})).await;
+    let light = another_key(&server, &project).await;
+    let ask_for = |key: &str, text| {
+        let request = server.client.post(server.url("/v1/chat/completions"));
+        let sent = request.bearer_auth(key).json(&ask("gate", text)).send();
+        tokio::spawn(sent)
+    };
+    let in_line = async |many| {
+        eventually("in line", async || server.app.limits.waiting() == many).await;
+    };
+    let engine = server.engine("gate");
+    let mut answers = vec![ask_for(&heavy, "h")];
+    eventually("running", async || engine.asked().len() == 1).await;
+    answers.extend((0..10).map(|_| ask_for(&heavy, "h")));
+    in_line(10).await;
+    answers.push(ask_for(&light, "l"));
+    in_line(11).await;
+    engine.gate.add_permits(12);
+    for answer in answers {
+        let answer = answer.await.expect("no panic").expect("a response");
+        assert_eq!(answer.status(), 200);
+    }
+    let asked = engine.asked();
+    let order: Vec<_> = asked.iter().filter_map(|p| p.prompt.last()).collect();
+    let light_at = order.iter().position(|text| **text == u32::from('l'));
+    // The one that ran, the heavy key's turn, and then its own.
+    assert_eq!(light_at, Some(2), "{order:?}");
+}
+
+#[tokio::test]
+async fn nobody_overtakes_who_waits_for_the_same_limit() {
+    let server = Server::with(|config| config.limits.longest_wait_ms = 60_000).await;
+    let (project, heavy) = limited(&server, json!({"concurrent_requests": 1})).await;
+    let light = another_key(&server, &project).await;
+    let heavy = server.app.keys.verify(&heavy).await.expect("a key");
+    let light = server.app.keys.verify(&light).await.expect("a key");
+    let limits = &server.app.limits;
+    let first = limits.begin(&heavy, None).await.expect("there is room");
+    let mut waiting = Box::pin(limits.begin(&light, None));
+    while limits.waiting() == 0 {
+        assert!((&mut waiting).now_or_never().is_none());
+        tokio::task::yield_now().await;
+    }
+    drop(first);
+    // There is room again, but it is not theirs.
+    assert!(limits.begin(&heavy, None).now_or_never().is_none());
+    let second = waiting.await.expect("its turn");
+    drop(second);
+    limits.begin(&heavy, None).await.expect("there is room");
+    assert_eq!(limits.waiting(), 0);
+}
+
+#[tokio::test]
+async fn whoever_leaves_the_line_leaves_nothing_behind() {
+    let server = Server::with(|config| config.limits.longest_wait_ms = 60_000).await;
+    let (_, key) = limited(&server, json!({"concurrent_requests": 1})).await;
+    let key = server.app.keys.verify(&key).await.expect("a key");
+    let limits = &server.app.limits;
+    let first = limits.begin(&key, None).await.expect("there is room");
+    let leaving = tokio::time::timeout(Duration::from_millis(20), limits.begin(&key, None));
+    assert!(leaving.await.is_err(), "there is no room");
+    assert_eq!(limits.waiting(), 0, "whoever leaves is not in line");
+    drop(first);
+    limits.begin(&key, None).await.expect("nothing was lost");
+}
+
 #[tokio::test]
 async fn a_budget_that_is_set_later_counts_what_was_used_once() {
     let server = Server::start().await;
@@ -360,6 +437,25 @@ async fn a_budget_that_is_set_later_counts_what_was_used_once() {
         (&json!(10), &json!(2))
     );
     for status in [200, 200, 200, 429] {
+        assert_eq!(chat(&server, &key, &body).await.status(), status);
+    }
+}
+
+#[tokio::test]
+async fn what_is_used_while_a_budget_is_lifted_counts_when_it_is_set_again() {
+    let server = Server::start().await;
+    let budget = json!({"tokens_per_month": 25});
+    let (project, key) = limited(&server, budget.clone()).await;
+    let path = format!("/organization/projects/{project}");
+    let body = with(ask("echo", "four"), json!({"max_tokens": 1}));
+    assert_eq!(chat(&server, &key, &body).await.status(), 200);
+    server.make(&path, json!({"limits": {}})).await;
+    for _ in 0..3 {
+        assert_eq!(chat(&server, &key, &body).await.status(), 200);
+    }
+    server.make(&path, json!({"limits": budget})).await;
+    assert_eq!(used(&server, &key, "project").await["tokens_per_month"], 20);
+    for status in [200, 429] {
         assert_eq!(chat(&server, &key, &body).await.status(), status);
     }
 }

@@ -102,12 +102,15 @@ impl AdminKeysApi {
         key_id: Path<String>,
     ) -> Result<Json<Deleted>, ApiError> {
         admin.0.may(Permission::AdminKeysWrite)?;
-        let store = &app.store;
-        if !store
-            .delete_key(KeyRing::Admin, &key_id, &admin.0.actor)
-            .await?
-        {
-            return Err(ApiError::missing("admin API key"));
+        let missing = || ApiError::missing("admin API key");
+        let (store, ring) = (&app.store, KeyRing::Admin);
+        let row = store.key(ring, &key_id).await?.ok_or_else(missing)?;
+        if !covers(&admin.0.authority, row.scopes.as_deref()) {
+            let message = "A key cannot end one with scopes that it lacks.";
+            return Err(AuthError::Forbidden(message).into());
+        }
+        if !store.delete_key(ring, &key_id, &admin.0.actor).await? {
+            return Err(missing());
         }
         Ok(Json(Deleted::new("organization.admin_api_key", &key_id)))
     }
@@ -118,15 +121,26 @@ fn within(
     authority: &Authority,
     asked: Option<Vec<String>>,
 ) -> Result<Option<Vec<String>>, ApiError> {
+    let asked = asked.or_else(|| match authority {
+        Authority::Key(own) => own.0.as_ref().map(|own| own.to_vec()),
+        _ => None,
+    });
+    if !covers(authority, asked.as_deref()) {
+        let message = "A key cannot make one with scopes that it lacks.";
+        return Err(AuthError::Forbidden(message).into());
+    }
+    Ok(asked)
+}
+
+/// Whether somebody may do all that a key of these scopes may.
+fn covers(authority: &Authority, scopes: Option<&[String]>) -> bool {
     let Authority::Key(own) = authority else {
-        return Ok(asked);
+        return true;
     };
-    match (&own.0, asked) {
-        (Some(own), None) => Ok(Some(own.to_vec())),
-        (Some(own), Some(asked)) if asked.iter().any(|scope| !own.contains(scope)) => {
-            Err(AuthError::Forbidden("A key cannot make one with scopes that it lacks.").into())
-        }
-        (_, asked) => Ok(asked),
+    match (&own.0, scopes) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(own), Some(scopes)) => scopes.iter().all(|scope| own.contains(scope)),
     }
 }
 

@@ -158,10 +158,22 @@ fn admin_scopes(given: Option<Vec<String>>) -> Result<Option<Vec<String>>, ApiEr
     scopes(given, &known)
 }
 
-/// Scopes of a project's key.
-fn key_scopes(given: Option<Vec<String>>) -> Result<Option<Vec<String>>, ApiError> {
+/// Scopes of a project's key. None: it is not confined.
+fn key_scopes(given: Vec<String>) -> Result<Option<Vec<String>>, ApiError> {
     let known: Vec<_> = KeyScope::ALL.iter().map(|s| s.as_str()).collect();
-    scopes(given, &known)
+    scopes(confined(given), &known)
+}
+
+/// Models of a project's key. None: it is not confined.
+fn key_models(given: Vec<String>) -> Result<Option<Vec<String>>, ApiError> {
+    confined(given)
+        .map(|list| models("models", list))
+        .transpose()
+}
+
+/// What a key is confined to: `["*"]` is everything, an empty list nothing at all.
+fn confined(given: Vec<String>) -> Option<Vec<String>> {
+    Some(given).filter(|given| given != &["*"])
 }
 
 fn scopes(given: Option<Vec<String>>, known: &[&str]) -> Result<Option<Vec<String>>, ApiError> {

@@ -149,7 +149,9 @@ pub struct CreateProjectApiKey {
     pub user_id: Option<String>,
     /// 1 to 31536000; never, when not given.
     pub expires_in_seconds: Option<i64>,
+    /// What it may be used for; an empty list: nothing; null or `["*"]`: all of the project.
     pub scopes: Option<Vec<String>>,
+    /// An empty list: none; null or `["*"]`: all of the project's.
     pub models: Option<Vec<String>>,
     pub limits: Option<LimitSet>,
     pub guardrail_policy: Option<String>,
@@ -161,9 +163,11 @@ pub struct CreateProjectApiKey {
 pub struct UpdateProjectApiKey {
     /// From now; 1 to 31536000.
     pub expires_in_seconds: Option<i64>,
+    /// An empty list: nothing; `["*"]`: all of the project.
     pub scopes: Option<Vec<String>>,
     /// Ours, as all that follow.
     pub name: Option<String>,
+    /// An empty list: none; `["*"]`: all of the project's.
     pub models: Option<Vec<String>>,
     pub limits: Option<LimitSet>,
     pub guardrail_policy: Option<String>,

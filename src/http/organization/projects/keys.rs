@@ -4,7 +4,7 @@ use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 
-use super::super::{expiry, key_scopes, limits, models, optional_name, paging, redacted};
+use super::super::{expiry, key_models, key_scopes, limits, optional_name, paging, redacted};
 use super::service_accounts::checked;
 use super::{may_set_policy, open, open_to_change, policy};
 use crate::app::App;
@@ -137,11 +137,8 @@ impl KeysApi {
         may_set_policy(&admin.0, &project_id, asked.guardrail_policy.as_ref())?;
         let name = optional_name("name", asked.name.as_deref())?;
         let expires_at = expiry(asked.expires_in_seconds, admin.0.actor.at())?;
-        let scopes = key_scopes(asked.scopes)?;
-        let models = asked
-            .models
-            .map(|list| models("models", list))
-            .transpose()?;
+        let scopes = asked.scopes.map(key_scopes).transpose()?;
+        let models = asked.models.map(key_models).transpose()?;
         let limits = asked.limits.map(limits).transpose()?;
         let policy = policy(&app, asked.guardrail_policy.as_deref())?;
         let ring = KeyRing::Project(&project_id);
@@ -155,8 +152,12 @@ impl KeysApi {
                     key.limits = limits;
                 }
                 key.expires_at = expires_at.or(key.expires_at);
-                replace(&mut key.scopes, scopes);
-                replace(&mut key.models, models);
+                if let Some(scopes) = scopes {
+                    key.scopes = scopes;
+                }
+                if let Some(models) = models {
+                    key.models = models;
+                }
                 key.guardrail_policy = policy.or(key.guardrail_policy.take());
             });
         let row = edited.await?.ok_or_else(|| ApiError::missing("API key"))?;
@@ -258,13 +259,6 @@ fn may_act_for(admin: &Administrator, owner: Option<&String>) -> Result<(), ApiE
     match owner {
         Some(id) if id != &admin.user_id => Ok(admin.may(Permission::ProjectsWrite)?),
         _ => Ok(()),
-    }
-}
-
-/// An empty list lifts the restriction, as at OpenAI.
-fn replace(list: &mut Option<Vec<String>>, asked: Option<Vec<String>>) {
-    if let Some(asked) = asked {
-        *list = Some(asked).filter(|asked| !asked.is_empty());
     }
 }
 

@@ -7,7 +7,7 @@ use poem_openapi::param::{Path, Query};
 use super::super::paging;
 use super::{may_give, open, open_to_change};
 use crate::app::App;
-use crate::auth::Permission;
+use crate::auth::{Administrator, Permission};
 use crate::config::Registration;
 use crate::http::auth::Admin;
 use crate::http::error::ApiError;
@@ -76,7 +76,11 @@ impl MembersApi {
                 return Err(ApiError::param("user_id", code, message));
             }
         };
-        let id = found.ok_or_else(|| ApiError::missing("user"))?;
+        let missing = || ApiError::missing("user");
+        let id = found.ok_or_else(missing)?;
+        if !knows(&app, &admin.0, &id).await? {
+            return Err(missing());
+        }
         let (store, role) = (&app.store, request.role.into());
         store
             .set_member(&project_id, &id, role, &admin.0.actor)
@@ -164,6 +168,18 @@ impl MembersApi {
             ApiError::missing("user in this project")
         })?)))
     }
+}
+
+/// Whether somebody manages all people, or shares a project with this one. Of all others they are
+/// not to find out that they have an account.
+async fn knows(app: &App, admin: &Administrator, user_id: &str) -> Result<bool, ApiError> {
+    if admin.may(Permission::UsersWrite).is_ok() {
+        return Ok(true);
+    }
+    let own = app.store.memberships(&admin.user_id).await?;
+    let theirs = app.store.memberships(user_id).await?;
+    let is_shared = |id: &String| own.iter().any(|own| own.project_id == *id);
+    Ok(theirs.iter().any(|their| is_shared(&their.project_id)))
 }
 
 fn shown(row: MemberRow) -> ProjectUser {

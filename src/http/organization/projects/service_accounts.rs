@@ -4,7 +4,7 @@ use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 
-use super::super::{expiry, key_scopes, limits, models, name, optional_name, paging};
+use super::super::{expiry, key_models, key_scopes, limits, name, optional_name, paging};
 use super::{may_set_policy, open, open_to_change, policy};
 use crate::app::App;
 use crate::auth::{IssuedKey, KeyOwner, KeyRules, NewKey, OnBehalfOf, Permission};
@@ -228,11 +228,8 @@ pub fn checked(
         owner,
         expires_at: expiry(asked.expires_in_seconds, now)?,
         rules: KeyRules {
-            scopes: key_scopes(asked.scopes)?,
-            models: asked
-                .models
-                .map(|list| models("models", list))
-                .transpose()?,
+            scopes: asked.scopes.map(key_scopes).transpose()?.flatten(),
+            models: asked.models.map(key_models).transpose()?.flatten(),
             limits: limits(asked.limits.unwrap_or_default())?,
             guardrail_policy: policy(app, asked.guardrail_policy.as_deref())?,
         },
