@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use regex::Regex;
 use regex_automata::hybrid::dfa::{Cache, DFA};
@@ -334,7 +335,13 @@ impl Scan {
     fn propose(&mut self, is_whole: bool) -> usize {
         let patterns = self.patterns.clone();
         let mut settled = self.text.len();
+        // Patterns of a guard stand together: the time is taken where the next guard's begin.
+        let mut timed: Option<(GuardName, Instant)> = None;
         for (which, (one, next)) in patterns.all.iter().zip(&mut self.next).enumerate() {
+            let guard = one.pattern.guard;
+            if timed.is_none_or(|(before, _)| before != guard) {
+                self.spent.note(timed.replace((guard, Instant::now())));
+            }
             let text = match one.is_original {
                 true => self.text.as_str(),
                 false => self.folded.as_str(),
@@ -366,6 +373,7 @@ impl Scan {
             };
             settled = settled.min(open);
         }
+        self.spent.note(timed);
         settled
     }
 

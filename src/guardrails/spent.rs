@@ -11,10 +11,18 @@ impl Spent {
     pub fn on<T>(&mut self, guard: GuardName, work: impl FnOnce() -> T) -> T {
         let since = Instant::now();
         let done = work();
+        self.note(Some((guard, since)));
+        done
+    }
+
+    /// A guard is done that began then.
+    pub fn note(&mut self, done: Option<(GuardName, Instant)>) {
+        let Some((guard, since)) = done else {
+            return;
+        };
         if let Some(spent) = self.0.get_mut(guard as usize) {
             *spent += since.elapsed();
         }
-        done
     }
 
     pub fn add(&mut self, other: &Self) {

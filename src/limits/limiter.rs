@@ -648,10 +648,10 @@ mod tests {
             tokio::task::yield_now().await;
         }
         // Nobody is told of this, as of a minute that has passed.
-        let meters = &limits.inner.meters;
-        let mut meters = meters.lock().unwrap();
-        meters.get_mut(&Scope::Organization).unwrap().end_request();
-        drop(meters);
+        {
+            let mut meters = limits.inner.meters.lock().unwrap();
+            meters.get_mut(&Scope::Organization).unwrap().end_request();
+        }
         second.await.unwrap().unwrap();
     }
 

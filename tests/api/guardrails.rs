@@ -460,3 +460,29 @@ async fn a_key_whose_policy_is_gone_is_not_served_unguarded() {
     let error = server.refusal(503, &ask("echo", "Hi")).await;
     assert_eq!(error["code"], "guardrails_unavailable");
 }
+
+#[tokio::test]
+async fn what_guards_take_and_find_is_measured() {
+    let server = Server::start().await;
+    server.answer(&ask("echo", "To joe@example.org.")).await;
+    server.refusal(400, &ask("echo", ATTACK)).await;
+    let request = server.client.get(server.url("/metrics"));
+    let response = request.bearer_auth(&server.admin_key).send().await;
+    let response = response.expect("a response");
+    let kind = response.headers()["content-type"]
+        .to_str()
+        .expect("text")
+        .to_owned();
+    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+    let text = response.text().await.expect("text");
+    for guard in ["injection", "secrets", "pii", "toxicity"] {
+        let count = "microllm_guardrail_duration_seconds_count";
+        let line = format!("{count}{{guard=\"{guard}\",direction=\"input\"}} 2");
+        assert!(text.contains(&line), "{line} in {text}");
+    }
+    assert!(text.contains(
+        "microllm_guardrail_findings_total{guard=\"pii\",kind=\"email\",direction=\"input\"} 1"
+    ));
+    assert!(text.contains("status=\"400\"") && text.contains("gen_ai_server_request_duration"));
+    assert!(text.ends_with("# EOF\n") && !text.contains("joe@"));
+}
