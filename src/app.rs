@@ -188,6 +188,23 @@ impl App {
         Ok(true)
     }
 
+    /// Makes the guards ready on as many threads as will look at texts at once.
+    pub async fn warm_up(&self) {
+        let policy = &self.config.guardrails.policy;
+        let Some(policy) = self.guardrails.policies().get(policy) else {
+            return;
+        };
+        let threads = (0..self.guard_turns.available_permits()).map(|_| {
+            let (guardrails, policy) = (self.guardrails.clone(), policy.clone());
+            tokio::task::spawn_blocking(move || guardrails.warm_up(&policy))
+        });
+        for done in futures_util::future::join_all(threads).await {
+            if let Err(error) = done {
+                tracing::error!(%error, "a guard fails");
+            }
+        }
+    }
+
     /// Keeps the guardrail policies as their files are, until `stop` is cancelled.
     pub async fn watch_policies(self, stop: CancellationToken) {
         let mut known = String::new();

@@ -60,6 +60,7 @@ pub fn run(command: GuardrailsCommand) -> anyhow::Result<()> {
     let name = args.policy.unwrap_or(config.guardrails.policy);
     let policy = guardrails.policies().get(&name);
     let policy = policy.with_context(|| format!("there is no policy '{name}'"))?;
+    guardrails.warm_up(&policy);
     let place = args.place.unwrap_or(Place::usual(args.direction));
     let mut out = BufWriter::new(io::stdout().lock());
     for (number, line) in io::stdin().lock().lines().enumerate() {

@@ -91,6 +91,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let app = App::new(config, clock, data, models.clone())?;
     app.note_configuration(&app.guardrails.policies().all())
         .await?;
+    app.warm_up().await;
     let policies = tokio::spawn(app.clone().watch_policies(shutdown.clone()));
     let housekeeping = Housekeeping::new(app.store.clone(), app.clock.clone(), &app.config.alerts);
     let housekeeping = tokio::spawn(housekeeping.run(shutdown.clone()));

@@ -41,6 +41,7 @@ mod tags;
 mod think;
 mod tidy;
 mod toxicity;
+mod warm_up;
 mod window;
 
 pub use answer::{Answer, Cut, Piece};
