@@ -152,18 +152,28 @@ impl Oidc {
         {
             return Err(AuthError::InvalidKey);
         }
-        let issued_at = time("iat")?.unwrap_or(now);
+        let issued_at = match time("iat")? {
+            Some(at) => at,
+            // Nobody could tell an old role from a new one.
+            None if self.decides() => return Err(AuthError::InvalidKey),
+            None => now,
+        };
         if time("exp")?.ok_or(AuthError::InvalidKey)? <= now.saturating_sub(LEEWAY) {
             return Err(AuthError::Expired);
         }
         self.read(&claims, issued_at)
     }
 
+    /// Whether tokens say what somebody is to be here.
+    fn decides(&self) -> bool {
+        !self.config.role_claim.is_empty() || !self.config.projects_claim.is_empty()
+    }
+
     /// The person of a token, made or brought up to date as the token says.
     ///
     /// # Errors
     /// [`AuthError::Forbidden`] for somebody new whose token lacks an address, or whose address is
-    /// another's; [`AuthError::InvalidKey`] for somebody disabled.
+    /// another's, and for somebody removed; [`AuthError::InvalidKey`] for somebody disabled.
     pub async fn person(
         &self,
         store: &Store,
@@ -242,8 +252,14 @@ impl Oidc {
         // Where the issuer says which projects somebody is in, they have no others.
         let own = claims.wanted.projects.is_none().then(own_project);
         let joined = store.join(&user, &claims.name, &admission, own.as_ref(), &by);
-        if joined.await.map_err(unavailable)? == Joined::Done {
-            return Ok(user.id);
+        match joined.await.map_err(unavailable)? {
+            Joined::Done => return Ok(user.id),
+            Joined::Removed => {
+                return Err(AuthError::Forbidden(
+                    "Your account on this server was removed.",
+                ));
+            }
+            Joined::Taken | Joined::NotInvited => {}
         }
         // Two first requests at once, or somebody else's address: whoever registered with it
         // themselves need not be its owner, so the accounts are not joined.

@@ -222,6 +222,48 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_more_are_hashed_at_once_than_may_and_few_wait() {
+        use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+        const AT_ONCE: usize = 3;
+        let passwords = Passwords::new(&AuthConfig {
+            password_hashes_at_once: AT_ONCE,
+            ..crate::config::Config::default().auth
+        });
+        // As slow as the test wants it: each piece of work ends when it may take one of these.
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let ends = Arc::new(std::sync::Mutex::new(ends));
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let work = || {
+            let (passwords, ends) = (passwords.clone(), ends.clone());
+            let (running, most) = (running.clone(), most.clone());
+            tokio::spawn(async move {
+                let hashed = passwords.run(move |_| {
+                    most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
+                    ends.lock().unwrap().recv().unwrap();
+                    running.fetch_sub(1, SeqCst);
+                    Ok(())
+                });
+                hashed.await
+            })
+        };
+        let all: Vec<_> = (0..AT_ONCE + WAITING).map(|_| work()).collect();
+        while running.load(SeqCst) < AT_ONCE || passwords.waiting.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = passwords.hash(&Redacted::new("one too many".into())).await;
+        assert!(matches!(refused, Err(PasswordError::Busy { .. })));
+        for _ in &all {
+            end.send(()).unwrap();
+        }
+        for hashed in all {
+            hashed.await.unwrap().unwrap();
+        }
+        assert_eq!(most.load(SeqCst), AT_ONCE);
+        let password = Redacted::new("there is room again".into());
+        passwords.hash(&password).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_hash_of_another_cost_is_outdated() {
         let config = crate::config::Config::default().auth;
         let passwords = Passwords::new(&config);

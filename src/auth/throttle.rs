@@ -20,6 +20,8 @@ const FIRST_WAIT_MS: u64 = 1000;
 const LONGEST_WAIT_MS: u64 = 15 * 60 * 1000;
 /// Failures are forgiven one by one, each after so long.
 const FORGIVEN_MS: u64 = 5 * 60 * 1000;
+/// The same for an IPv6 /48: a single customer may have one, or many customers share it.
+const SITE_FREE: u32 = 20;
 /// Failures of an account from new addresses before all new addresses have to wait.
 const ACCOUNT_FREE: u32 = 50;
 /// A refusal is told to the audit at most so often for each subject.
@@ -33,6 +35,8 @@ const FORGOTTEN: Duration = Duration::from_secs(6 * 60 * 60);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Subject {
     Address(IpAddr),
+    /// The IPv6 /48 around it.
+    Site(IpAddr),
     Account(String),
     Known(String, Option<IpAddr>),
 }
@@ -109,10 +113,12 @@ impl Throttle {
         let address = address.map(network);
         let account = account.to_lowercase();
         let subjects = match address {
-            Some(address) if !is_known => vec![
-                (Subject::Address(address), FREE),
-                (Subject::Account(account), ACCOUNT_FREE),
-            ],
+            Some(address) if !is_known => {
+                let mut subjects = vec![(Subject::Address(address), FREE)];
+                subjects.extend(site(address).map(|site| (Subject::Site(site), SITE_FREE)));
+                subjects.push((Subject::Account(account), ACCOUNT_FREE));
+                subjects
+            }
             address => vec![(Subject::Known(account, address), FREE)],
         };
         let mut counts = Vec::with_capacity(subjects.len());
@@ -172,6 +178,14 @@ impl Count {
             self.blocked_until = now + wait.min(LONGEST_WAIT_MS);
         }
         Ok(self.attempts)
+    }
+}
+
+/// Who has many IPv6 networks has them side by side.
+fn site(network: IpAddr) -> Option<IpAddr> {
+    match network {
+        IpAddr::V6(v6) => Some(IpAddr::V6((v6.to_bits() >> 80 << 80).into())),
+        IpAddr::V4(_) => None,
     }
 }
 

@@ -47,6 +47,8 @@ pub enum Joined {
     Taken,
     /// The invitation is none, or no longer.
     NotInvited,
+    /// Whom the issuer calls so was removed.
+    Removed,
 }
 
 impl Store {
@@ -152,6 +154,15 @@ impl Store {
                 subject: named,
                 projects: ids,
             } => {
+                let tombstone = change.tombstone(named);
+                let is_removed = sqlx::query_scalar!(
+                    r#"SELECT EXISTS (SELECT 1 FROM users WHERE oidc_subject = ?) AS "exists: bool""#,
+                    tombstone
+                );
+                if is_removed.fetch_one(change.on()).await? {
+                    change.abandon().await?;
+                    return Ok(Joined::Removed);
+                }
                 subject = Some(named);
                 let member = |id: &String| InvitedProject {
                     id: id.clone(),

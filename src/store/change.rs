@@ -40,6 +40,14 @@ impl AuditKey {
         self.mac(row)
     }
 
+    /// What is kept of an erased person's name at an outside issuer: enough to know them by when they
+    /// come back, and of no use without the key.
+    pub fn tombstone(&self, subject: &str) -> String {
+        // A field that no row has: it is no row's hash.
+        let hash = self.mac(&serde_json::json!({ "erased_subject": subject }));
+        format!("erased:{}", hex::encode(hash))
+    }
+
     /// JSON, because it is unambiguous: no two rows have the same text.
     fn mac(&self, row: &impl serde::Serialize) -> Vec<u8> {
         let mut mac = (*self.0).clone();
@@ -161,6 +169,11 @@ impl Change {
     /// Where its queries run.
     pub(super) fn on(&mut self) -> &mut SqliteConnection {
         self.writing.connection()
+    }
+
+    /// [`AuditKey::tombstone`].
+    pub(super) fn tombstone(&self, subject: &str) -> String {
+        self.key.tombstone(subject)
     }
 
     /// Makes the change and its audit durable. At least one event: a change that nobody is told

@@ -206,7 +206,8 @@ impl Store {
     }
 
     /// Removes a person from the organization: they are signed out, their keys end, what is known
-    /// of them goes: address, names, addresses of the network. Records keep their id.
+    /// of them goes: address, names, addresses of the network. Records keep their id, and a keyed hash
+    /// of what an outside issuer calls them keeps them from coming back.
     ///
     /// # Errors
     /// [`PersonError`].
@@ -223,6 +224,11 @@ impl Store {
         };
         let now = by.at();
         let (gone, nobody) = (format!("erased-{id}@invalid"), "!");
+        let subject = sqlx::query_scalar!("SELECT oidc_subject FROM users WHERE id = ?", id)
+            .fetch_one(change.on())
+            .await?;
+        // Else the issuer's next token would let them in again, as somebody new.
+        let tombstone = subject.map(|subject| change.tombstone(&subject));
         sqlx::query!(
             "UPDATE invites SET email = ?1, deleted_at = coalesce(deleted_at, ?2)
              WHERE email = ?3",
@@ -244,11 +250,12 @@ impl Store {
         sqlx::query!(
             "UPDATE users SET email = ?, name = '', password_hash = ?, role = 'reader',
                               totp_nonce = NULL, totp_enabled_at = NULL,
-                              totp_last_step = NULL, oidc_subject = NULL,
-                              default_project_id = NULL, disabled_at = ?3, erased_at = ?3
-             WHERE id = ?4",
+                              totp_last_step = NULL, oidc_subject = ?3,
+                              default_project_id = NULL, disabled_at = ?4, erased_at = ?4
+             WHERE id = ?5",
             gone,
             nobody,
+            tombstone,
             now,
             id
         )

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::administration::id;
 use crate::harness::{Server, ask, error_of, eventually, with};
+use crate::identity::Person;
 
 const CLIENTS: usize = 200;
 
@@ -342,6 +343,61 @@ async fn a_short_wait_may_take_the_place_of_a_refusal() {
     server.engine("gate").gate.add_permits(5);
     let answers = join_all((0..5).map(|_| chat(&server, &key, &body))).await;
     assert!(answers.iter().all(|answer| answer.status() == 200));
+}
+
+#[tokio::test]
+async fn the_tightest_of_all_limits_wins_and_binds_everybody_whose_it_is() {
+    // Whose limit is tight, and whom else it refuses once it is used up: another key of the same
+    // person, the same person in another project, a program in the project, one in another.
+    for (tight, others) in [
+        ("key", [200, 200, 200, 200]),
+        ("user", [429, 429, 200, 200]),
+        ("project", [429, 200, 429, 200]),
+        ("organization", [429, 429, 429, 429]),
+    ] {
+        let server = Server::start().await;
+        let limits = |whose: &str| {
+            let most = if whose == tight { 2 } else { 50 };
+            json!({"requests_per_minute": most, "tokens_per_minute": most * 1000})
+        };
+        let (project, program) = limited(&server, limits("project")).await;
+        let (elsewhere, other_program) = limited(&server, json!({})).await;
+        let member = |id: &str| json!({"id": id, "role": "member"});
+        let projects = json!([member(&project), member(&elsewhere)]);
+        let ada = Person::invited(&server, "ada@example.org", "reader", projects).await;
+        let (_, ada) = server.me(&ada.access).await;
+        let key = async |project: &str, limits: Value| {
+            let path = format!("/organization/projects/{project}/api_keys");
+            let made = json!({"user_id": id(&ada), "limits": limits});
+            let made = server.make(&path, made).await;
+            made["value"].as_str().expect("a key").to_owned()
+        };
+        let asking = key(&project, limits("key")).await;
+        let others_keys = [
+            key(&project, json!({})).await,
+            key(&elsewhere, json!({})).await,
+            program,
+            other_program,
+        ];
+        let of_user = json!({"limits": limits("user")});
+        let user = format!("/organization/users/{}", id(&ada));
+        server.make(&user, of_user).await;
+        let of_all = limits("organization");
+        server.make("/organization/limits", of_all).await;
+
+        let body = with(ask("echo", "hi"), json!({"max_tokens": 1}));
+        for (left, status) in [(1, 200), (0, 200), (0, 429)] {
+            let answer = chat(&server, &asking, &body).await;
+            assert_eq!(answer.status(), status, "{tight}");
+            assert_eq!(number(&answer, "x-ratelimit-limit-requests"), 2, "{tight}");
+            let remaining = number(&answer, "x-ratelimit-remaining-requests");
+            assert_eq!(remaining, left, "{tight}");
+            assert_eq!(number(&answer, "x-ratelimit-limit-tokens"), 2000, "{tight}");
+        }
+        let answers = join_all(others_keys.iter().map(|key| chat(&server, key, &body)));
+        let statuses: Vec<_> = answers.await.iter().map(|a| a.status().as_u16()).collect();
+        assert_eq!(statuses, others, "{tight}");
+    }
 }
 
 /// Another key of a project.

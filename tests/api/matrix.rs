@@ -246,6 +246,8 @@ enum Expected {
     Unknown,
     Forbidden,
     Hidden,
+    /// The server failed, which is never right.
+    Failed,
 }
 
 fn expected(route: &RouteCase, caller: &Caller, is_own: bool) -> Expected {
@@ -534,8 +536,7 @@ async fn ask(
         401 if !is_public => Expected::Unknown,
         403 if !is_public => Expected::Forbidden,
         404 if is_hidden => Expected::Hidden,
-        // A server that fails lets nobody in.
-        500.. if !route.path.contains("readiness") => Expected::Unknown,
+        500.. if !route.path.contains("readiness") => Expected::Failed,
         _ => Expected::In,
     };
     (seen, status, text)

@@ -58,7 +58,7 @@ impl Identity {
         match joined.await? {
             Joined::Done => {}
             Joined::Taken => return Err(IdentityError::Taken),
-            Joined::NotInvited => return Err(IdentityError::NotInvited),
+            Joined::NotInvited | Joined::Removed => return Err(IdentityError::NotInvited),
         }
         if matches!(admission, Admission::Invite(_)) {
             attempt.forgiven();

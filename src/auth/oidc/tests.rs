@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{EncodingKey, encode};
 use serde_json::json;
+use sqlx::Connection;
 
 use super::*;
 use crate::config::Config;
@@ -295,4 +296,77 @@ async fn people_come_with_their_roles_and_projects_and_leave_with_them() {
     disabled.await.unwrap();
     assert!(matches!(come(json!({})).await, Err(AuthError::InvalidKey)));
     crate::records::verify_audit(store, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_decides_says_when_it_was_issued() {
+    let undated = with(json!({"iat": null}));
+    for (role, projects, is_read) in [
+        ("", "", true),
+        ("groups", "", false),
+        ("", "projects", false),
+    ] {
+        let issuer = issuer(|config| {
+            config.role_claim = role.into();
+            config.projects_claim = projects.into();
+        });
+        for dated in [true, false] {
+            let mut claims = undated.clone();
+            let claims = claims.as_object_mut().unwrap();
+            claims.remove("iat");
+            if dated {
+                claims.insert("iat".into(), NOW.into());
+            }
+            let token = encode(&header(Algorithm::ES256, "ec"), claims, &issuer.ec).unwrap();
+            let read = issuer.oidc.verify(&token, NOW).await;
+            assert_eq!(read.is_ok(), dated || is_read, "{role} {projects}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_removed_does_not_come_back_with_the_next_token() {
+    let issuer = issuer(|_| {});
+    let dir = tempfile::tempdir().unwrap();
+    let data = crate::store::DataDir::prepare(dir.path()).unwrap();
+    let data = crate::app::Data::open(&data).await.unwrap();
+    let clock = Clock::system();
+    let passwords = crate::auth::Passwords::new(&Config::default().auth);
+    let store = &data.store;
+    let first = crate::auth::set_up(store, &data.secrets, &clock, &passwords, "root@example.org");
+    first.await.unwrap();
+    let come = async |more: Value| {
+        let token = encode(&header(Algorithm::ES256, "ec"), &with(more), &issuer.ec).unwrap();
+        let claims = issuer.oidc.verify(&token, NOW).await.unwrap();
+        let own = || ProjectRow {
+            id: clock.id("proj_"),
+            name: "Own".into(),
+            limits: crate::limits::LimitSet::default(),
+            guardrail_policy: None,
+            data_retention: "organization_default".into(),
+            created_at: NOW,
+            archived_at: None,
+        };
+        let from = Actor::server(&clock);
+        issuer.oidc.person(store, &clock, claims, from, own).await
+    };
+    let ada = come(json!({"sub": "ada-7f3c"})).await.unwrap().person;
+    let by = Actor::server(&clock);
+    let erased = store.erase_person(&ada.user_id, &by, "user.deleted");
+    erased.await.unwrap();
+    for email in ["ada@example.org", "ada@elsewhere.example"] {
+        let again = come(json!({"sub": "ada-7f3c", "email": email})).await;
+        assert!(matches!(again, Err(AuthError::Forbidden(_))), "{again:?}");
+    }
+    assert!(store.person_id("ada@example.org").await.unwrap().is_none());
+    // Nothing of what the issuer calls them is left, and others are let in.
+    let subjects = sqlx::query_scalar::<_, Option<String>>("SELECT oidc_subject FROM users");
+    let url = format!("sqlite:{}", dir.path().join("microllm.db").display());
+    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let subjects = subjects.fetch_all(&mut connection).await.unwrap();
+    assert!(
+        !format!("{subjects:?}").contains("ada-7f3c"),
+        "{subjects:?}"
+    );
+    come(json!({"sub": "bob"})).await.unwrap();
 }

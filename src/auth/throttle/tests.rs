@@ -59,6 +59,17 @@ fn guesses_from_many_addresses_are_stopped_and_the_owner_at_home_is_not() {
 }
 
 #[test]
+fn a_large_ipv6_network_does_not_keep_the_owner_from_signing_in_somewhere_new() {
+    let throttle = Throttle::default();
+    let passed = guesses(&throttle, 0, 1000, |i| format!("2001:db8:0:{i:x}::1"));
+    assert_eq!(passed, SITE_FREE as usize);
+    for elsewhere in ["2001:db8:1::1", "192.0.2.77"] {
+        let attempt = throttle.begin_at(1000, OWNER, ip(elsewhere), false);
+        assert!(attempt.is_ok(), "{elsewhere}");
+    }
+}
+
+#[test]
 fn an_address_cannot_try_one_account_after_the_other() {
     let throttle = Throttle::default();
     let passed = (0..1000)
