@@ -14,6 +14,7 @@ use crate::guardrails::{ByName, GuardError, Guardrails, Policies, PoliciesError}
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::records::{Actor, UsageRecorder};
+use crate::shared::{self, Redis};
 use crate::store::{AuditKey, DataDir, DataDirError, Store, StoreError};
 
 /// The program's parts. Cheap to clone.
@@ -30,6 +31,8 @@ pub struct App {
     pub models: Registry,
     pub guardrails: Guardrails,
     pub metrics: Metrics,
+    /// None: nothing is shared with other processes.
+    pub redis: Option<Redis>,
     /// As many texts are looked at at once: one a processor.
     pub guard_turns: Arc<Semaphore>,
 }
@@ -108,6 +111,8 @@ pub enum AppError {
     Guards(#[from] GuardError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Redis(#[from] shared::OpenError),
     #[error("the server is stopping")]
     Stopping,
 }
@@ -116,7 +121,7 @@ impl App {
     /// Puts the parts together and starts the recorder; call within a tokio runtime.
     ///
     /// # Errors
-    /// [`AppError`] when the guardrail policies cannot be used.
+    /// [`AppError`] when the guardrail policies or the addresses of Redis cannot be used.
     pub fn new(
         config: Config,
         clock: Clock,
@@ -130,7 +135,11 @@ impl App {
             return Err(AppError::NoPolicy(policy.clone()));
         }
         let guardrails = Guardrails::new(policies, secrets.key(Purpose::Masks))?;
+        let metrics = Metrics::default();
+        let redis = config.redis.is_on();
+        let redis = redis.then(|| Redis::open(&config.redis, &metrics));
         Ok(Self {
+            redis: redis.transpose()?,
             keys: Keys::new(store.clone(), secrets.clone(), clock.clone()),
             identity: Identity::new(
                 store.clone(),
@@ -147,7 +156,7 @@ impl App {
             store,
             models,
             guardrails,
-            metrics: Metrics::default(),
+            metrics,
             guard_turns: Arc::new(Semaphore::new(processors())),
         })
     }
