@@ -138,8 +138,16 @@ impl App {
         let metrics = Metrics::default();
         let redis = config.redis.is_on();
         let redis = redis.then(|| Redis::open(&config.redis, &metrics));
+        let redis = redis.transpose()?;
+        let (limits, of) = (config.limits.clone(), (store.clone(), clock.clone()));
+        let limits = match &redis {
+            Some(redis) => {
+                let records = hex::encode(secrets.derive(Purpose::Records, b""));
+                Limits::shared(of.0, of.1, limits, redis.clone(), records)
+            }
+            None => Limits::new(of.0, of.1, limits),
+        };
         Ok(Self {
-            redis: redis.transpose()?,
             keys: Keys::new(store.clone(), secrets.clone(), clock.clone()),
             identity: Identity::new(
                 store.clone(),
@@ -147,10 +155,12 @@ impl App {
                 clock.clone(),
                 config.auth.clone(),
                 Passwords::new(&config.auth),
-            ),
+            )
+            .counting_in(redis.clone()),
             secrets,
             usage: UsageRecorder::start(store.clone()),
-            limits: Limits::new(store.clone(), clock.clone(), config.limits.clone()),
+            limits,
+            redis,
             config: Arc::new(config),
             clock,
             store,
@@ -247,6 +257,7 @@ impl App {
     /// Writes what is still to be recorded, then closes the database.
     pub async fn close(&self) {
         self.usage.close().await;
+        self.limits.close().await;
         self.store.close().await;
     }
 }

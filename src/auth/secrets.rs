@@ -62,6 +62,8 @@ pub enum Purpose {
     Totp,
     /// Hashes in the place of personal data.
     Masks,
+    /// The name of a database among others.
+    Records,
 }
 
 impl Purpose {
@@ -71,6 +73,7 @@ impl Purpose {
             Self::Tokens => b"tokens",
             Self::Totp => b"totp",
             Self::Masks => b"masks",
+            Self::Records => b"records",
         }
     }
 }

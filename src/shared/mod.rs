@@ -9,3 +9,8 @@ mod pool;
 mod redis;
 
 pub use redis::{Health, OpenError, Redis, Unavailable, Why};
+
+#[cfg(test)]
+#[path = "../../tests/support/redis.rs"]
+#[allow(dead_code)]
+pub(crate) mod support;

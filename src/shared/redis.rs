@@ -1,14 +1,15 @@
 //! Asks Redis. Every question has one deadline, from the wait for a connection to the answer; after
 //! a question that failed or was late, none is asked for a while.
 
+use std::array;
 use std::fmt;
+use std::iter::{Chain, Map, Repeat, repeat};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool_redis::PoolError;
 use deadpool_redis::redis::{self, Cmd, FromRedisValue, RedisError, RedisFuture, ScriptInvocation};
-use failsafe::backoff::{self, EqualJittered};
 use failsafe::failure_policy::{self, ConsecutiveFailures};
 use failsafe::futures::CircuitBreaker as _;
 use failsafe::{Config as BreakerConfig, Error as BreakerError, Instrument, StateMachine};
@@ -20,9 +21,12 @@ use crate::metrics::Metrics;
 
 /// One question that is late costs its request `redis.timeout_ms`; a second one would be too much.
 const FAILURES: u32 = 1;
-/// How long nobody asks after a failure: twice as long after each that follows, up to the longest.
-const FIRST_REST: Duration = Duration::from_millis(250);
+/// How long nobody asks after a failure, and after each that follows.
+const RESTS_MS: [u64; 4] = [250, 500, 1000, 2000];
+/// After those.
 const LONGEST_REST: Duration = Duration::from_secs(5);
+
+type Rests = Chain<Map<array::IntoIter<u64, 4>, fn(u64) -> Duration>, Repeat<Duration>>;
 
 /// Redis has not answered, or not in time, or not what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +66,7 @@ pub struct Redis {
 
 struct Inner {
     pool: Pool,
-    breaker: StateMachine<ConsecutiveFailures<EqualJittered>, Watch>,
+    breaker: StateMachine<ConsecutiveFailures<Rests>, Watch>,
     watch: Watch,
     timeout: Duration,
     prefix: String,
@@ -102,9 +106,10 @@ impl Redis {
             is_up: AtomicBool::new(true),
             problem: Mutex::default(),
         }));
-        let rest = backoff::equal_jittered(FIRST_REST, LONGEST_REST);
+        let millis: fn(u64) -> Duration = Duration::from_millis;
+        let rests = RESTS_MS.into_iter().map(millis).chain(repeat(LONGEST_REST));
         let breaker = BreakerConfig::new()
-            .failure_policy(failure_policy::consecutive_failures(FAILURES, rest))
+            .failure_policy(failure_policy::consecutive_failures(FAILURES, rests))
             .instrument(watch.clone())
             .build();
         Ok(Self {
@@ -149,12 +154,19 @@ impl Redis {
             .await
     }
 
-    /// Whether Redis answers now.
+    /// The longest that anybody waits for an answer.
+    pub fn timeout(&self) -> Duration {
+        self.inner.timeout
+    }
+
+    /// Whether Redis answers now, and keeps what it is given: a replica or a full one does not.
     ///
     /// # Errors
     /// [`Unavailable`].
     pub async fn ping(&self) -> Result<(), Unavailable> {
-        self.query::<String>(redis::cmd("PING")).await.map(drop)
+        let mut set = redis::cmd("SET");
+        set.arg(self.key("ping")).arg(1).arg("EX").arg(60);
+        self.query::<String>(set).await.map(drop)
     }
 
     /// How Redis did the last time it was asked.

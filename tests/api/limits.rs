@@ -15,7 +15,7 @@ use crate::identity::Person;
 const CLIENTS: usize = 200;
 
 /// A project with limits, and a key of it.
-async fn limited(server: &Server, limits: Value) -> (String, String) {
+pub async fn limited(server: &Server, limits: Value) -> (String, String) {
     let made = server
         .make(
             "/organization/projects",
@@ -32,7 +32,7 @@ async fn limited(server: &Server, limits: Value) -> (String, String) {
     (project, key)
 }
 
-async fn chat(server: &Server, key: &str, body: &Value) -> reqwest::Response {
+pub async fn chat(server: &Server, key: &str, body: &Value) -> reqwest::Response {
     let request = server.client.post(server.url("/v1/chat/completions"));
     request
         .bearer_auth(key)
@@ -48,7 +48,7 @@ fn number(response: &reqwest::Response, header: &str) -> u64 {
 }
 
 /// Uses of a limit as the caller itself is told them.
-async fn used(server: &Server, key: &str, scope: &str) -> Value {
+pub async fn used(server: &Server, key: &str, scope: &str) -> Value {
     let response = server
         .client
         .get(server.url("/v1/limits"))
@@ -401,7 +401,7 @@ async fn the_tightest_of_all_limits_wins_and_binds_everybody_whose_it_is() {
 }
 
 /// Another key of a project.
-async fn another_key(server: &Server, project: &str) -> String {
+pub async fn another_key(server: &Server, project: &str) -> String {
     let path = format!("/organization/projects/{project}/api_keys");
     let made = server.make(&path, json!({})).await;
     made["value"].as_str().expect("a key").to_owned()

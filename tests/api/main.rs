@@ -19,6 +19,7 @@ mod limits;
 mod matrix;
 mod queue;
 mod raw;
+mod redis;
 mod shutdown;
 mod spec;
 mod stream;
