@@ -7,12 +7,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Identity, Keys, Passwords, Principal, Purpose, Secrets, SecretsError};
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::registry::Registry;
 use crate::guardrails::{ByName, GuardError, Guardrails, Policies, PoliciesError};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::pipeline::Flights;
 use crate::records::{Actor, UsageRecorder};
 use crate::store::{AuditKey, DataDir, DataDirError, Store, StoreError};
 
@@ -29,6 +31,9 @@ pub struct App {
     pub limits: Limits,
     pub models: Registry,
     pub guardrails: Guardrails,
+    pub cache: Cache,
+    /// Answers that are being made.
+    pub flights: Flights,
     pub metrics: Metrics,
     /// As many texts are looked at at once: one a processor.
     pub guard_turns: Arc<Semaphore>,
@@ -36,6 +41,9 @@ pub struct App {
 
 /// How often the files of policies are looked at.
 const LOOK_AT_POLICIES: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether answers are to be forgotten.
+const LOOK_AT_FLUSHES: Duration = Duration::from_secs(1);
 
 /// What lies in the data directory, opened.
 #[derive(Debug, Clone)]
@@ -141,12 +149,14 @@ impl App {
             ),
             secrets,
             usage: UsageRecorder::start(store.clone()),
+            cache: Cache::new(config.cache.clone(), clock.clone()),
             limits: Limits::new(store.clone(), clock.clone(), config.limits.clone()),
             config: Arc::new(config),
             clock,
             store,
             models,
             guardrails,
+            flights: Flights::default(),
             metrics: Metrics::default(),
             guard_turns: Arc::new(Semaphore::new(processors())),
         })
@@ -225,6 +235,27 @@ impl App {
                 tracing::error!(error = problem, "the guardrail policies stay as they were");
             }
             known = problem;
+        }
+    }
+
+    /// Forgets kept answers when another process has said so, until `stop` is cancelled.
+    pub async fn watch_flushes(self, stop: CancellationToken) {
+        let mut known = Vec::new();
+        while !stop.is_cancelled() {
+            match self.store.cache_flushes().await {
+                Ok(flushes) if flushes != known => {
+                    for flush in flushes.iter().filter(|flush| !known.contains(flush)) {
+                        self.cache.forget(flush);
+                    }
+                    known = flushes;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "what is to be forgotten cannot be read"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AT_FLUSHES) => {}
+                () = stop.cancelled() => return,
+            }
         }
     }
 

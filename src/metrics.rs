@@ -27,6 +27,7 @@ struct Parts {
     requests: Family<RequestLabels, Histogram>,
     first_token: Family<ModelLabels, Histogram>,
     tokens: Family<TokenLabels, Counter>,
+    cache: Family<CacheLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,6 +56,11 @@ struct ModelLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CacheLabels {
+    status: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TokenLabels {
     model: String,
     token_type: TokenType,
@@ -77,6 +83,7 @@ impl Default for Metrics {
         let requests = Family::new_with_constructor(seconds as fn() -> Histogram);
         let first_token = Family::new_with_constructor(seconds as fn() -> Histogram);
         let (guard_findings, tokens) = (Family::default(), Family::default());
+        let cache = Family::default();
         registry.register_with_unit(
             "microllm_guardrail_duration",
             "What a guard took for all texts of a request, or for one answer",
@@ -105,8 +112,14 @@ impl Default for Metrics {
             "Tokens that models have read and written",
             tokens.clone(),
         );
+        registry.register(
+            "microllm_cache_requests",
+            "What the cache of answers did for requests",
+            cache.clone(),
+        );
         Self(Arc::new(Parts {
             registry,
+            cache,
             guard_time,
             guard_findings,
             requests,
@@ -136,6 +149,9 @@ impl Metrics {
 
     /// A request has ended. What no model was reached by has no model here: its name may be made up.
     pub fn request(&self, row: &UsageRow) {
+        if let Some(status) = row.cache.clone() {
+            self.0.cache.get_or_create(&CacheLabels { status }).inc();
+        }
         let is_known = row.input_tokens > 0;
         let model = if is_known { &row.model } else { "" };
         let labels = RequestLabels {

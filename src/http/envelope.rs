@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::BoxBody;
-use poem::http::{HeaderMap, HeaderValue, Method, header};
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use poem::{Body, Endpoint, IntoResponse, PathPattern, Request, Response, Result};
 
 use super::Cut;
@@ -21,9 +21,10 @@ use super::error::ApiError;
 use super::rates;
 use crate::app::App;
 use crate::auth::Principal;
+use crate::cache::{Controls, Key, Status};
 use crate::clock::Clock;
 use crate::limits::RateStatus;
-use crate::pipeline::Caller;
+use crate::pipeline::{Caller, Waited};
 use crate::records::{Actor, ActorKind};
 
 const VERSION: HeaderValue = HeaderValue::from_static("2020-10-01");
@@ -47,6 +48,12 @@ pub struct Trace {
     pub visitor: OnceLock<Actor>,
     /// Whether an answer was cut because it was going nowhere.
     pub cut_loop: Arc<AtomicBool>,
+    /// What its headers want of the cache.
+    pub controls: Controls,
+    /// What the cache did, and under which key.
+    pub cache: Arc<OnceLock<(Status, Option<Key>)>>,
+    /// How long the model was waited for.
+    pub waited: Waited,
 }
 
 impl Trace {
@@ -61,6 +68,9 @@ impl Trace {
             cut: cut.0.clone(),
             rates: self.rates.clone(),
             cut_loop: self.cut_loop.clone(),
+            controls: self.controls.clone(),
+            cache: self.cache.clone(),
+            waited: self.waited.clone(),
         }
     }
 
@@ -121,6 +131,9 @@ where
             rates: Arc::default(),
             visitor: OnceLock::new(),
             cut_loop: Arc::default(),
+            controls: Controls::of_headers(request.headers()),
+            cache: Arc::default(),
+            waited: Waited::default(),
         });
         let mut line = Line::new(trace.clone(), request.method().clone());
         request.set_data(trace.clone());
@@ -143,6 +156,7 @@ where
                 }
             };
             rates::add(response.headers_mut(), principal, status);
+            overhead(response.headers_mut(), &trace);
         }
         if trace.cut_loop.load(Ordering::Relaxed) {
             let cut = HeaderValue::from_static("loop");
@@ -207,6 +221,21 @@ fn common_headers(headers: &mut HeaderMap, trace: &Trace) {
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// What the cache did, and what the request has cost besides the model until now, in milliseconds.
+fn overhead(headers: &mut HeaderMap, trace: &Trace) {
+    if let Some((status, key)) = trace.cache.get() {
+        let status = HeaderValue::from_static(status.as_str());
+        headers.insert("x-microllm-cache-status", status);
+        let key = key.and_then(|key| HeaderValue::from_str(&key.to_string()).ok());
+        headers.extend(key.map(|key| (HeaderName::from_static("x-microllm-cache-key"), key)));
+    }
+    let took = trace.arrived.elapsed();
+    let took = took.saturating_sub(trace.waited.total()).as_secs_f64() * 1000.0;
+    if let Ok(took) = HeaderValue::from_str(&format!("{took:.3}")) {
+        headers.insert("x-microllm-overhead-duration-ms", took);
+    }
 }
 
 /// The log's line of one request, written when dropped: at the end of the answer, or when the

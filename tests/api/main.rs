@@ -5,6 +5,7 @@
 mod administration;
 mod audit_api;
 mod browser;
+mod cache;
 mod chat;
 mod crash;
 mod engine;

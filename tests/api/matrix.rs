@@ -59,6 +59,8 @@ GET    /v1/organization/costs                    owned usage.read
 GET    /v1/organization/usage/completions        owned usage.read
 GET    /v1/organization/usage/moderations        owned usage.read
 GET    /v1/organization/usage/{kind}             owned usage.read
+GET    /v1/organization/cache                    org usage.read
+DELETE /v1/organization/cache                    org settings.write
 GET    /v1/organization/data_retention           org settings.read
 POST   /v1/organization/data_retention           org settings.write  {"retention_type": "zero_data_retention"}
 GET    /v1/organization/limits                   org limits.read
