@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::pipeline::Flights;
 use crate::records::{Actor, UsageRecorder};
+use crate::shared::{self, Redis};
 use crate::store::{AuditKey, DataDir, DataDirError, Store, StoreError};
 
 /// The program's parts. Cheap to clone.
@@ -35,6 +36,8 @@ pub struct App {
     /// Answers that are being made.
     pub flights: Flights,
     pub metrics: Metrics,
+    /// None: nothing is shared with other processes.
+    pub redis: Option<Redis>,
     /// As many texts are looked at at once: one a processor.
     pub guard_turns: Arc<Semaphore>,
 }
@@ -116,6 +119,8 @@ pub enum AppError {
     Guards(#[from] GuardError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Redis(#[from] shared::OpenError),
     #[error("the server is stopping")]
     Stopping,
 }
@@ -124,7 +129,7 @@ impl App {
     /// Puts the parts together and starts the recorder; call within a tokio runtime.
     ///
     /// # Errors
-    /// [`AppError`] when the guardrail policies cannot be used.
+    /// [`AppError`] when the guardrail policies or the addresses of Redis cannot be used.
     pub fn new(
         config: Config,
         clock: Clock,
@@ -138,6 +143,10 @@ impl App {
             return Err(AppError::NoPolicy(policy.clone()));
         }
         let guardrails = Guardrails::new(policies, secrets.key(Purpose::Masks))?;
+        let metrics = Metrics::default();
+        let redis = config.redis.is_on();
+        let redis = redis.then(|| Redis::open(&config.redis, &metrics));
+        let redis = redis.transpose()?;
         Ok(Self {
             keys: Keys::new(store.clone(), secrets.clone(), clock.clone()),
             identity: Identity::new(
@@ -147,9 +156,15 @@ impl App {
                 config.auth.clone(),
                 Passwords::new(&config.auth),
             ),
-            secrets,
             usage: UsageRecorder::start(store.clone()),
-            cache: Cache::new(config.cache.clone(), clock.clone()),
+            cache: Cache::new(
+                config.cache.clone(),
+                clock.clone(),
+                redis.clone(),
+                secrets.key(Purpose::Cache),
+            ),
+            redis,
+            secrets,
             limits: Limits::new(store.clone(), clock.clone(), config.limits.clone()),
             config: Arc::new(config),
             clock,
@@ -157,7 +172,7 @@ impl App {
             models,
             guardrails,
             flights: Flights::default(),
-            metrics: Metrics::default(),
+            metrics,
             guard_turns: Arc::new(Semaphore::new(processors())),
         })
     }
@@ -240,16 +255,9 @@ impl App {
 
     /// Forgets kept answers when another process has said so, until `stop` is cancelled.
     pub async fn watch_flushes(self, stop: CancellationToken) {
-        let mut known = Vec::new();
         while !stop.is_cancelled() {
             match self.store.cache_flushes().await {
-                Ok(flushes) if flushes != known => {
-                    for flush in flushes.iter().filter(|flush| !known.contains(flush)) {
-                        self.cache.forget(flush);
-                    }
-                    known = flushes;
-                }
-                Ok(_) => {}
+                Ok(flushes) => self.cache.follow(flushes).await,
                 Err(error) => tracing::error!(%error, "what is to be forgotten cannot be read"),
             }
             tokio::select! {

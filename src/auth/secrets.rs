@@ -62,6 +62,8 @@ pub enum Purpose {
     Totp,
     /// Hashes in the place of personal data.
     Masks,
+    /// Seals of answers that are kept where others can write.
+    Cache,
 }
 
 impl Purpose {
@@ -71,6 +73,7 @@ impl Purpose {
             Self::Tokens => b"tokens",
             Self::Totp => b"totp",
             Self::Masks => b"masks",
+            Self::Cache => b"cache",
         }
     }
 }

@@ -51,7 +51,13 @@ pub struct Server {
     pub serving: JoinHandle<std::io::Result<()>>,
     engines: HashMap<&'static str, Arc<Scripted>>,
     models: Vec<ServedModel>,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
+}
+
+struct Credentials {
+    key: String,
+    admin_password: String,
+    admin_key: String,
 }
 
 pub fn config(dir: &Path) -> Config {
@@ -112,6 +118,31 @@ impl Server {
         let passwords = Passwords::new(&config.auth);
         let first = set_up(&data.store, &data.secrets, &clock, &passwords, ADMIN).await;
         let first = first.expect("a first start");
+        let keys = Credentials {
+            key: first.api_key.key.expose().to_owned(),
+            admin_password: first.admin_password.expose().to_owned(),
+            admin_key: first.admin_api_key.key.expose().to_owned(),
+        };
+        Self::serve(config, data, keys, Some(dir)).await
+    }
+
+    /// Another server on the same data, as a process of its own would be.
+    pub async fn beside(&self) -> Self {
+        let config = (*self.app.config).clone();
+        let data = DataDir::prepare(&config.data.dir).expect("a data directory");
+        let data = Data::open(&data).await.expect("a database");
+        let keys = Credentials {
+            key: self.key.clone(),
+            admin_password: self.admin_password.clone(),
+            admin_key: self.admin_key.clone(),
+        };
+        let server = Self::serve(config, data, keys, None).await;
+        server.load();
+        server
+    }
+
+    async fn serve(config: Config, data: Data, keys: Credentials, dir: Option<TempDir>) -> Self {
+        let clock = Clock::system();
         let app = App::new(config, clock, data, Registry::loading()).expect("an app");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a free port");
@@ -121,9 +152,9 @@ impl Server {
         let (engines, models) = engines(1, 2);
         Self {
             address,
-            key: first.api_key.key.expose().to_owned(),
-            admin_password: first.admin_password.expose().to_owned(),
-            admin_key: first.admin_api_key.key.expose().to_owned(),
+            key: keys.key,
+            admin_password: keys.admin_password,
+            admin_key: keys.admin_key,
             app,
             client: reqwest::Client::builder()
                 .pool_max_idle_per_host(0)

@@ -1,0 +1,4 @@
+//! Redis that works, and Redis that does not.
+
+#[path = "../support/redis.rs"]
+pub mod support;
