@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 /// One question that is late costs its request `redis.timeout_ms`; a second one would be too much.
 const FAILURES: u32 = 1;
 /// How long nobody asks after a failure: twice as long after each that follows, up to the longest.
-const FIRST_REST: Duration = Duration::from_millis(250);
+const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// Redis has not answered, or not in time, or not what was asked.
