@@ -135,11 +135,20 @@ where
         if let Some((app, principal)) = trace.caller.get() {
             let told = *trace.rates.lock().unwrap_or_else(PoisonError::into_inner);
             let status = match told {
-                Some(status) => Some(status),
-                None => {
-                    app.limits
-                        .status(principal, &app.models_of(principal))
-                        .await
+                Some(RateStatus {
+                    requests: Some(_),
+                    tokens: Some(_),
+                }) => told,
+                // It was about no model, or about none that there is.
+                _ => {
+                    let models = app.models_of(principal);
+                    let of_all = app.limits.status(principal, &models).await;
+                    told.map_or(of_all, |told| {
+                        Some(RateStatus {
+                            requests: told.requests.or(of_all.and_then(|all| all.requests)),
+                            tokens: told.tokens.or(of_all.and_then(|all| all.tokens)),
+                        })
+                    })
                 }
             };
             rates::add(response.headers_mut(), principal, status);
