@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Identity, Keys, Passwords, Principal, Purpose, Secrets, SecretsError};
+use crate::auth::{Identity, Keys, Passwords, Principal, Purpose, Refusals, Secrets, SecretsError};
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -28,6 +28,7 @@ pub struct App {
     pub secrets: Secrets,
     pub keys: Keys,
     pub identity: Identity,
+    pub refusals: Refusals,
     pub usage: UsageRecorder,
     pub limits: Limits,
     pub models: Registry,
@@ -156,6 +157,7 @@ impl App {
                 config.auth.clone(),
                 Passwords::new(&config.auth),
             ),
+            refusals: Refusals::new(store.clone()),
             usage: UsageRecorder::start(store.clone()),
             cache: Cache::new(
                 config.cache.clone(),
@@ -277,6 +279,7 @@ impl App {
     /// Writes what is still to be recorded, then closes the database.
     pub async fn close(&self) {
         self.usage.close().await;
+        self.refusals.close().await;
         self.store.close().await;
     }
 }
