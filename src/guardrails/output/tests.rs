@@ -39,9 +39,17 @@ fn rendered(markdown: &str) -> String {
     html
 }
 
-/// What a browser would run or fetch of its own accord.
+/// What a browser would run or fetch of its own accord, on a page of either scheme.
 fn active(html: &str) -> Vec<String> {
-    let here = Url::parse("https://here.invalid/").unwrap();
+    let pages = ["https://here.invalid/", "http://here.invalid/"];
+    pages
+        .iter()
+        .flat_map(|page| active_on(page, html))
+        .collect()
+}
+
+fn active_on(page: &str, html: &str) -> Vec<String> {
+    let here = Url::parse(page).unwrap();
     let document = Html::parse_document(html);
     let elements = document
         .root_element()
