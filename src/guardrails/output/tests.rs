@@ -21,8 +21,8 @@ fn policy() -> Arc<Policy> {
 
 fn checked(guardrails: &Guardrails, text: &str) -> Checked {
     let policy = policy();
-    let mut masks = guardrails.masks(&policy, "s", [text]);
     let (way, place) = (Direction::Output, Place::Assistant);
+    let mut masks = guardrails.masks(&policy, way, "s", [text]);
     guardrails.check(&policy, way, place, text, &mut masks)
 }
 
