@@ -13,7 +13,7 @@ use super::spent::Spent;
 use super::toxicity::Toxicity;
 use super::window::{Blocked, PLACEHOLDER, Window};
 use super::{Action, Direction, Finding, GuardName, MaskStyle, Place, Policy};
-use super::{output, pii, secrets};
+use super::{injection, leak, output, pii, secrets, toxicity};
 
 /// Judges texts as a whole, by what they mean.
 pub trait Guard: Send + Sync {
@@ -70,6 +70,19 @@ struct Parts {
     policies: Policies,
     /// For hashed masks.
     key: Hmac<Sha256>,
+}
+
+/// Whether a guard finds anything of this kind.
+pub fn is_kind(guard: GuardName, kind: &str) -> bool {
+    let is_of = |pattern: &Pattern| pattern.kind == kind;
+    match guard {
+        GuardName::Injection => injection::kinds().any(|known| known == kind),
+        GuardName::Secrets => secrets::patterns().any(is_of),
+        GuardName::Pii => pii::patterns().any(is_of),
+        GuardName::Toxicity => toxicity::KINDS.contains(&kind),
+        GuardName::Output => output::patterns().any(is_of),
+        GuardName::Leak => leak::KINDS.contains(&kind),
+    }
 }
 
 /// What a request tells the guards of its answer. Cheap to clone.
