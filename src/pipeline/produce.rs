@@ -97,8 +97,14 @@ impl Producer {
             let deserted = flight.deserted.clone();
             let made = tokio::select! {
                 biased;
-                () = deserted.cancelled() => return,
-                made = AssertUnwindSafe(self.make()).catch_unwind() => made,
+                () = deserted.cancelled() => None,
+                made = AssertUnwindSafe(self.make()).catch_unwind() => Some(made),
+            };
+            if matches!(made, None | Some(Ok(Err(_)))) {
+                self.broken_off();
+            }
+            let Some(made) = made else {
+                return;
             };
             // The model is stopped, and the place free, before anybody hears of the end.
             self.release();
@@ -237,6 +243,13 @@ impl Producer {
             last.push(Step::Total(total));
         }
         Ok(last)
+    }
+
+    /// Notes what was found in the choice that is not complete.
+    fn broken_off(&mut self) {
+        self.guarded.note(&self.answer, false);
+        let notes = self.guarded.noted();
+        self.flight.tally(|tally| tally.notes = notes);
     }
 
     /// Starts the choice `self.index`; the first one waits for a place, which the others share.
