@@ -6,13 +6,15 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Identity, Keys, Passwords, Principal, Purpose, Secrets, SecretsError};
+use crate::auth::{Identity, Keys, Passwords, Principal, Purpose, Refusals, Secrets, SecretsError};
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::registry::Registry;
 use crate::guardrails::{ByName, GuardError, Guardrails, Policies, PoliciesError};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::pipeline::Flights;
 use crate::records::{Actor, UsageRecorder};
 use crate::shared::{self, Redis};
 use crate::store::{AuditKey, DataDir, DataDirError, Store, StoreError};
@@ -26,10 +28,14 @@ pub struct App {
     pub secrets: Secrets,
     pub keys: Keys,
     pub identity: Identity,
+    pub refusals: Refusals,
     pub usage: UsageRecorder,
     pub limits: Limits,
     pub models: Registry,
     pub guardrails: Guardrails,
+    pub cache: Cache,
+    /// Answers that are being made.
+    pub flights: Flights,
     pub metrics: Metrics,
     /// None: nothing is shared with other processes.
     pub redis: Option<Redis>,
@@ -39,6 +45,9 @@ pub struct App {
 
 /// How often the files of policies are looked at.
 const LOOK_AT_POLICIES: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether answers are to be forgotten.
+const LOOK_AT_FLUSHES: Duration = Duration::from_secs(1);
 
 /// What lies in the data directory, opened.
 #[derive(Debug, Clone)]
@@ -157,15 +166,23 @@ impl App {
                 Passwords::new(&config.auth),
             )
             .counting_in(redis.clone()),
-            secrets,
+            refusals: Refusals::new(store.clone()),
             usage: UsageRecorder::start(store.clone()),
-            limits,
+            cache: Cache::new(
+                config.cache.clone(),
+                clock.clone(),
+                redis.clone(),
+                secrets.key(Purpose::Cache),
+            ),
             redis,
+            secrets,
+            limits,
             config: Arc::new(config),
             clock,
             store,
             models,
             guardrails,
+            flights: Flights::default(),
             metrics,
             guard_turns: Arc::new(Semaphore::new(processors())),
         })
@@ -247,6 +264,20 @@ impl App {
         }
     }
 
+    /// Forgets kept answers when another process has said so, until `stop` is cancelled.
+    pub async fn watch_flushes(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.store.cache_flushes().await {
+                Ok(flushes) => self.cache.follow(flushes).await,
+                Err(error) => tracing::error!(%error, "what is to be forgotten cannot be read"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AT_FLUSHES) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
     /// The names of the models that somebody may use; none while they are being loaded.
     pub fn models_of(&self, principal: &Principal) -> Vec<String> {
         let served = self.models.all().unwrap_or_default();
@@ -258,6 +289,7 @@ impl App {
     pub async fn close(&self) {
         self.usage.close().await;
         self.limits.close().await;
+        self.refusals.close().await;
         self.store.close().await;
     }
 }

@@ -28,6 +28,7 @@ struct Parts {
     requests: Family<RequestLabels, Histogram>,
     first_token: Family<ModelLabels, Histogram>,
     tokens: Family<TokenLabels, Counter>,
+    cache: Family<CacheLabels, Counter>,
     redis_up: Family<RedisLabels, Gauge>,
     redis_time: Family<OutcomeLabels, Histogram>,
 }
@@ -55,6 +56,11 @@ struct RequestLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ModelLabels {
     model: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CacheLabels {
+    status: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -90,6 +96,7 @@ impl Default for Metrics {
         let requests = Family::new_with_constructor(seconds as fn() -> Histogram);
         let first_token = Family::new_with_constructor(seconds as fn() -> Histogram);
         let (guard_findings, tokens) = (Family::default(), Family::default());
+        let cache = Family::default();
         let redis_up = Family::default();
         let redis_time = Family::new_with_constructor(micros as fn() -> Histogram);
         registry.register_with_unit(
@@ -121,6 +128,11 @@ impl Default for Metrics {
             tokens.clone(),
         );
         registry.register(
+            "microllm_cache_requests",
+            "What the cache of answers did for requests",
+            cache.clone(),
+        );
+        registry.register(
             "microllm_redis_up",
             "Whether Redis answers; 0: limits and caches are this process's own",
             redis_up.clone(),
@@ -133,6 +145,7 @@ impl Default for Metrics {
         );
         Self(Arc::new(Parts {
             registry,
+            cache,
             guard_time,
             guard_findings,
             requests,
@@ -164,6 +177,9 @@ impl Metrics {
 
     /// A request has ended. What no model was reached by has no model here: its name may be made up.
     pub fn request(&self, row: &UsageRow) {
+        if let Some(status) = row.cache.clone() {
+            self.0.cache.get_or_create(&CacheLabels { status }).inc();
+        }
         let is_known = row.input_tokens > 0;
         let model = if is_known { &row.model } else { "" };
         let labels = RequestLabels {

@@ -1,30 +1,37 @@
 //! The way of a request, on one screen. Who is asking is known already, how the answer is written
 //! is somebody else's business.
 //!
-//! limits → validate → model → guards → [`Engine::prepare`](crate::engine::Engine::prepare) →
-//! reserve → queue → generate → guards → usage row → answer
+//! limits → validate → model → cache → guards → [`Engine::prepare`](crate::engine::Engine::prepare) →
+//! reserve → queue → generate → guards → cache → usage row → answer
+//!
+//! The cache comes before the guards: an answer is kept under the request as it was sent and under
+//! the policy, and the guards would make the same of the same.
 //!
 //! Whatever enters [`chat`] or [`refuse`] leaves exactly one usage row, and the row is durable before the last
 //! of the answer is handed out.
 
 mod check;
+mod flight;
 mod guard;
 mod invalid;
 mod ledger;
 mod messages;
 mod moderation;
+mod produce;
 mod run;
+mod step;
 mod validate;
 
 use std::future::Future;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::auth::Principal;
+use crate::cache::{Controls, Key, Plan, Question, Recorded, Status, Turn};
 use crate::config::Price;
 use crate::engine::registry::ServedModel;
 use crate::engine::{EngineError, Prepared};
@@ -32,15 +39,19 @@ use crate::http::error::ApiError;
 use crate::limits::{LimitError, RateStatus};
 use crate::openai::chat::ChatRequest;
 use crate::records::{Actor, RecordError};
+use flight::{Entered, Lead, Seat};
 use guard::Guarded;
 use ledger::Ledger;
+use produce::{Keep, Producer};
 
 pub use check::look;
+pub use flight::Flights;
 pub use guard::GuardFailure;
 pub use invalid::Invalid;
 pub use moderation::MODERATION_MODEL;
 pub(crate) use moderation::scores;
-pub use run::{Run, Step};
+pub use run::{Run, Waited};
+pub use step::Step;
 
 /// What records call a chat completion.
 pub const CHAT: &str = "chat.completions";
@@ -66,6 +77,12 @@ pub struct Caller {
     pub rates: Arc<Mutex<Option<RateStatus>>>,
     /// Told when an answer was cut because it was going nowhere.
     pub cut_loop: Arc<AtomicBool>,
+    /// What the request's headers want of the cache.
+    pub controls: Controls,
+    /// Told what the cache does, and under which key.
+    pub cache: Arc<OnceLock<(Status, Option<Key>)>>,
+    /// Told how long the model was waited for.
+    pub waited: Waited,
 }
 
 impl Caller {
@@ -98,57 +115,186 @@ pub enum Failure {
 }
 
 /// Answers a conversation. What comes back has passed every check that needs no place at the
-/// model; waiting for one, and generating, happens as the [`Run`] is read.
+/// model; waiting for one, and generating, happens while the [`Run`] is read.
 ///
 /// # Errors
 /// Anything that keeps the model from being asked. It is recorded by then.
 pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run, Failure> {
-    let cut = caller.cut.clone();
     let stream = request.stream.unwrap_or(false);
     let mut ledger = Ledger::open(app, &caller, CHAT, &request.model, stream);
-    let mut notes = None;
-    let ready = async {
-        let model = served(app, &caller.principal, &request.model);
-        // Before everything else: whoever sends nonsense is limited too.
-        let name = model
-            .as_ref()
-            .ok()
-            .map(|model| model.engine.info().id.as_str());
-        let permit = ledger.hold(app.limits.begin(&caller.principal, name).await?);
-        caller.tell(permit.status());
-        let moderation = request.moderation.clone();
-        let mut asked = validate::check(request, &caller.principal.project_id)?;
-        let model = model?;
-        let asks_for_length = asked.generate.sampling.max_tokens.is_some();
-        let longest = app.config.engine.default_max_tokens;
-        if longest > 0 {
-            asked.generate.sampling.max_tokens.get_or_insert(longest);
-        }
-        let mut guarded = Guarded::of(app, &caller, moderation.as_ref())?;
-        let seen = guarded.request(&mut asked.generate.messages).await;
-        notes = Some(guarded.notes.clone());
-        seen?;
-        let late = EngineError::Failed("the prompt was not ready in time".to_owned());
-        let prepared = model.engine.prepare(asked.generate);
-        let mut prepared = bounded(&cut, LONGEST_SILENCE, late, prepared).await?;
-        if !asks_for_length {
-            fit(&mut prepared, asked.n, permit.most_tokens());
-        }
-        let (tokens, nanousd) = most(&prepared, asked.n, app.config.prices.get(&asked.model));
-        permit.reserve(tokens, nanousd).await?;
-        caller.tell(permit.status());
-        Ok((model, prepared, asked.n, guarded))
-    }
-    .await;
-    if let Some(notes) = notes {
-        ledger.guarded(&notes);
-    }
-    match ready {
-        Ok((model, prepared, n, guarded)) => {
-            Ok(Run::new(model, prepared, n, &caller, guarded, ledger))
-        }
+    match answer(app, &caller, request, &mut ledger).await {
+        Ok(Found { model, n, from }) => Ok(match from {
+            Source::Kept(kept) => Run::kept(model, n, &caller, kept, ledger),
+            Source::Made(seat) => Run::made(model, n, &caller, seat, ledger),
+        }),
         Err(failure) => Err(ledger.failed(failure).await),
     }
+}
+
+/// Where an answer comes from.
+struct Found {
+    model: ServedModel,
+    n: u32,
+    from: Source,
+}
+
+enum Source {
+    Kept(Arc<Recorded>),
+    Made(Seat),
+}
+
+async fn answer(
+    app: &App,
+    caller: &Caller,
+    mut request: ChatRequest,
+    ledger: &mut Ledger,
+) -> Result<Found, Failure> {
+    let principal = &caller.principal;
+    let model = served(app, principal, &request.model);
+    // Before everything else: whoever sends nonsense is limited too.
+    let name = model.as_ref().ok().map(|model| &*model.engine.info().id);
+    let permit = ledger.hold(app.limits.begin(principal, name).await?);
+    caller.tell(permit.status());
+    let controls = caller
+        .controls
+        .clone()
+        .with(request.cache.take())
+        .map_err(Invalid::from)?;
+    let moderation = request.moderation.take();
+    let mut asked = validate::check(request, &principal.project_id)?;
+    let model = model?;
+    let n = asked.n;
+    let asks_for_length = asked.generate.sampling.max_tokens.is_some();
+    let longest = app.config.engine.default_max_tokens;
+    if longest > 0 {
+        asked.generate.sampling.max_tokens.get_or_insert(longest);
+    }
+    let policy = Guarded::policy(app, caller, moderation.as_ref())?;
+    let plan = app.cache.plan(&asked.generate.sampling, &controls);
+    let kept = plan.map(|plan| {
+        let info = model.engine.info();
+        let question = Question {
+            tenant: &app.cache.tenant(&principal.project_id, &principal.key_id),
+            namespace: controls.namespace.as_deref(),
+            model: &info.id,
+            fingerprint: &info.system_fingerprint,
+            context_length: info.context_length,
+            policy: &policy.digest,
+            messages: &asked.generate.messages,
+            sampling: &asked.generate.sampling,
+            choices: n,
+            moderation: moderation.as_ref().map(moderation::mode),
+        };
+        (plan, question.key())
+    });
+    let (lead, turn) = match kept {
+        None => (Flights::alone(0), Turn::Mine(None)),
+        Some((plan, key)) => match look_up(app, caller, plan, key).await? {
+            Ok(leads) => leads,
+            Err(from) => {
+                ledger.cache(Status::Hit);
+                let _ = caller.cache.set((Status::Hit, Some(key)));
+                return Ok(Found { model, n, from });
+            }
+        },
+    };
+    let status = match kept {
+        None => Status::Bypass,
+        Some((plan, _)) if !plan.looks => Status::Refresh,
+        Some(_) => Status::Miss,
+    };
+    ledger.cache(status);
+    let _ = caller.cache.set((status, kept.map(|(_, key)| key)));
+
+    let mut guarded = Guarded::of(app, caller, policy, moderation.is_some());
+    let seen = guarded.request(&mut asked.generate.messages).await;
+    ledger.guarded(guarded.noted());
+    seen?;
+    let late = EngineError::Failed("the prompt was not ready in time".to_owned());
+    let since = Instant::now();
+    let prepared = model.engine.prepare(asked.generate);
+    let mut prepared = bounded(&caller.cut, LONGEST_SILENCE, late, prepared).await?;
+    caller.waited.add(since.elapsed());
+    let permit = ledger.permit().ok_or(LimitError::Unavailable)?;
+    if !asks_for_length {
+        fit(&mut prepared, n, permit.most_tokens());
+    }
+    let (tokens, nanousd) = most(&prepared, n, app.config.prices.get(&asked.model));
+    permit.reserve(tokens, nanousd).await?;
+    caller.tell(permit.status());
+    let keep = kept.and_then(|(plan, key)| {
+        Some(Keep {
+            cache: app.cache.clone(),
+            key,
+            life: plan.life?,
+            project_id: principal.project_id.clone(),
+            turn,
+            not_if_cut: !asks_for_length,
+        })
+    });
+    let producer = Producer::new(model.clone(), prepared, n, caller, guarded, &lead);
+    let gone = || EngineError::Failed("there is no seat".to_owned());
+    let seat = producer.start(lead, keep).ok_or_else(gone)?;
+    Ok(Found {
+        model,
+        n,
+        from: Source::Made(seat),
+    })
+}
+
+/// The answer that is kept or being made, or else the right to make it.
+async fn look_up(
+    app: &App,
+    caller: &Caller,
+    plan: Plan,
+    key: Key,
+) -> Result<Result<(Lead, Turn), Source>, Failure> {
+    if !plan.looks {
+        let lead = Flights::alone(app.cache.largest());
+        return Ok(Ok((lead, Turn::Mine(None))));
+    }
+    loop {
+        if let Some(kept) = app.cache.find(&key, plan.max_age).await {
+            return Ok(Err(Source::Kept(kept)));
+        }
+        match app.flights.enter(key, app.cache.largest()) {
+            Entered::Leads(lead) => {
+                // It may have been completed in between.
+                if let Some(kept) = app.cache.get(&key, plan.max_age) {
+                    return Ok(Err(Source::Kept(kept)));
+                }
+                if plan.life.is_none() {
+                    return Ok(Ok((lead, Turn::Mine(None))));
+                }
+                match app.cache.turn(&key).await {
+                    Turn::Mine(held) => return Ok(Ok((lead, Turn::Mine(held)))),
+                    Turn::Theirs => {
+                        let other = async { Ok(app.cache.await_other(&key).await) };
+                        if let Some(kept) = waiting(caller, other).await? {
+                            return Ok(Err(Source::Kept(kept)));
+                        }
+                    }
+                }
+            }
+            Entered::Follows(mut seat) => {
+                if waiting(caller, async { Ok(seat.begun().await) }).await? {
+                    return Ok(Err(Source::Made(seat)));
+                }
+            }
+        }
+    }
+}
+
+/// Waits for what another request does.
+async fn waiting<T>(
+    caller: &Caller,
+    work: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, Failure> {
+    let since = Instant::now();
+    let late = EngineError::Failed("the answer was not begun in time".to_owned());
+    let done = bounded(&caller.cut, LONGEST_SILENCE, late, work).await;
+    caller.waited.add(since.elapsed());
+    done
 }
 
 /// Records a request whose body could not be read. Returns what to tell the client.

@@ -64,6 +64,8 @@ pub enum Purpose {
     Masks,
     /// The name of a database among others.
     Records,
+    /// Seals of answers that are kept where others can write.
+    Cache,
 }
 
 impl Purpose {
@@ -74,6 +76,7 @@ impl Purpose {
             Self::Totp => b"totp",
             Self::Masks => b"masks",
             Self::Records => b"records",
+            Self::Cache => b"cache",
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod audit;
+mod cache;
 mod guardrails;
 mod init;
 mod keys;
@@ -56,6 +57,9 @@ enum Command {
     /// What is looked for in texts
     #[command(subcommand)]
     Guardrails(guardrails::GuardrailsCommand),
+    /// Answers that are kept
+    #[command(subcommand)]
+    Cache(cache::CacheCommand),
     /// Keys that access tokens are signed with
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
@@ -118,6 +122,7 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(args).await,
         Command::Init(args) => init::run(args).await,
         Command::Admin(command) => admin::run(command).await,
+        Command::Cache(command) => cache::run(command).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Models(args) => models::run(args).await,
         Command::Usage(command) => usage::run(command).await,

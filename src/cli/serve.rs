@@ -93,6 +93,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         .await?;
     app.warm_up().await;
     let policies = tokio::spawn(app.clone().watch_policies(shutdown.clone()));
+    let flushes = tokio::spawn(app.clone().watch_flushes(shutdown.clone()));
     let housekeeping = Housekeeping::new(app.store.clone(), app.clock.clone(), &app.config.alerts);
     let housekeeping = tokio::spawn(housekeeping.run(shutdown.clone()));
     let loading = tokio::spawn(load(app.config.clone(), models));
@@ -110,6 +111,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     }
     if let Err(error) = policies.await {
         tracing::error!(%error, "the watch over policies ended by a fault");
+    }
+    if let Err(error) = flushes.await {
+        tracing::error!(%error, "the watch over the cache ended by a fault");
     }
     app.close().await;
     tracing::info!("stopped");

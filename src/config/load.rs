@@ -5,6 +5,7 @@ use config::{Environment, File, FileFormat};
 use serde_json::Value;
 
 use super::{AuthConfig, Config, RedisConfig, RedisMode, network};
+use crate::cache::LONGEST_LIFE;
 
 /// Every key, its default and its meaning.
 pub(super) const DEFAULTS: &str = include_str!("../../config/microllm.toml");
@@ -138,6 +139,16 @@ impl Sources {
             return refuse("server.cors_allowed_origins", &reason);
         }
         self.check_auth(&config.auth)?;
+        let cache = &config.cache;
+        if cache.ttl_seconds > LONGEST_LIFE.as_secs() {
+            return refuse("cache.ttl_seconds", "must be 2592000 (30 days) at most");
+        }
+        if cache.memory_mib > 1 << 20 {
+            return refuse("cache.memory_mib", "must be 1048576 (1 TiB) at most");
+        }
+        if cache.largest_kib > 1 << 16 {
+            return refuse("cache.largest_kib", "must be 65536 (64 MiB) at most");
+        }
         let limits = &config.limits;
         if limits.longest_wait_ms > 600_000 {
             return refuse(

@@ -11,6 +11,7 @@ pub use redis::{RedisConfig, RedisMode, SecretUrl};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,7 @@ pub struct Config {
     /// By model.
     pub prices: BTreeMap<String, Price>,
     pub guardrails: GuardrailsConfig,
+    pub cache: CacheConfig,
     pub alerts: AlertsConfig,
     pub redis: RedisConfig,
     pub log: LogConfig,
@@ -130,6 +132,42 @@ impl GuardrailsConfig {
     pub fn dir(&self) -> Option<&Path> {
         Some(self.dir.as_path()).filter(|dir| !dir.as_os_str().is_empty())
     }
+}
+
+/// Which answers are given again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheConfig {
+    pub answers: CachedAnswers,
+    pub scope: CacheScope,
+    pub ttl_seconds: u64,
+    pub memory_mib: u64,
+    pub largest_kib: u64,
+}
+
+impl CacheConfig {
+    /// For how long an answer is kept, unless the request says.
+    pub fn ttl(&self) -> Duration {
+        Duration::from_secs(self.ttl_seconds)
+    }
+}
+
+/// Which answers are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CachedAnswers {
+    Off,
+    Deterministic,
+    All,
+}
+
+/// Who shares them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheScope {
+    Key,
+    Project,
+    Organization,
 }
 
 /// Where things are kept.

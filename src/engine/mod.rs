@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use admission::Place;
 use async_trait::async_trait;
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::mpsc;
 
 /// One loaded model that turns prompts into text.
@@ -62,7 +63,7 @@ pub struct ModelInfo {
 }
 
 /// Who said a message. OpenAI's `developer` is mapped to `System`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Role {
     System,
     User,
@@ -83,7 +84,7 @@ impl Role {
 }
 
 /// One turn of a conversation, its text parts already joined.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Message {
     pub role: Role,
     pub content: String,
@@ -91,7 +92,7 @@ pub struct Message {
 }
 
 /// How the next token is chosen and when to stop. The defaults are OpenAI's.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sampling {
     /// 0 (always the likeliest token) to 2.
     pub temperature: f32,
@@ -200,18 +201,25 @@ pub struct TokenUsage {
 }
 
 /// How likely a token was, with what else was likely.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TokenLogprob {
     pub token: TokenText,
     pub top: Vec<TokenText>,
 }
 
 /// A token as text (invalid UTF-8 replaced), as bytes, and its natural log probability.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TokenText {
     pub text: String,
     pub bytes: Vec<u8>,
+    #[serde(deserialize_with = "null_is_impossible")]
     pub logprob: f32,
+}
+
+/// JSON has no infinity and writes `null` for it.
+fn null_is_impossible<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    let logprob = Option::<f32>::deserialize(deserializer)?;
+    Ok(logprob.unwrap_or(f32::NEG_INFINITY))
 }
 
 /// Why there is no answer.

@@ -12,18 +12,18 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::BoxBody;
-use poem::http::{HeaderMap, HeaderValue, Method, header};
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use poem::{Body, Endpoint, IntoResponse, PathPattern, Request, Response, Result};
 
 use super::Cut;
 use super::cors::Cors;
-use super::error::ApiError;
+use super::error::{ApiError, INSUFFICIENT_PERMISSIONS};
 use super::rates;
 use crate::app::App;
-use crate::auth::Principal;
-use crate::clock::Clock;
+use crate::auth::{Principal, Refusal};
+use crate::cache::{Controls, Key, Status};
 use crate::limits::RateStatus;
-use crate::pipeline::Caller;
+use crate::pipeline::{Caller, Waited};
 use crate::records::{Actor, ActorKind};
 
 const VERSION: HeaderValue = HeaderValue::from_static("2020-10-01");
@@ -43,10 +43,19 @@ pub struct Trace {
     pub caller: OnceLock<(App, Principal)>,
     /// How full the caller's limits were when the answer began.
     pub rates: Arc<Mutex<Option<RateStatus>>>,
-    /// Where the request comes from; known once it is looked at who sends it.
+    /// Where the request comes from, and of people and administrators who sends it; known once
+    /// that is looked at.
     pub visitor: OnceLock<Actor>,
+    /// Why the credential opens nothing, in the words of the audit.
+    pub refused: OnceLock<&'static str>,
     /// Whether an answer was cut because it was going nowhere.
     pub cut_loop: Arc<AtomicBool>,
+    /// What its headers want of the cache.
+    pub controls: Controls,
+    /// What the cache did, and under which key.
+    pub cache: Arc<OnceLock<(Status, Option<Key>)>>,
+    /// How long the model was waited for.
+    pub waited: Waited,
 }
 
 impl Trace {
@@ -61,6 +70,9 @@ impl Trace {
             cut: cut.0.clone(),
             rates: self.rates.clone(),
             cut_loop: self.cut_loop.clone(),
+            controls: self.controls.clone(),
+            cache: self.cache.clone(),
+            waited: self.waited.clone(),
         }
     }
 
@@ -93,13 +105,13 @@ impl std::fmt::Debug for Trace {
 /// Wraps all routes.
 pub struct Envelope<E> {
     inner: E,
-    clock: Clock,
+    app: App,
     cors: Cors,
 }
 
 impl<E> Envelope<E> {
-    pub fn new(inner: E, clock: Clock, cors: Cors) -> Self {
-        Self { inner, clock, cors }
+    pub fn new(inner: E, app: App, cors: Cors) -> Self {
+        Self { inner, app, cors }
     }
 }
 
@@ -113,14 +125,18 @@ where
     async fn call(&self, mut request: Request) -> Result<Response> {
         let trace = Arc::new(Trace {
             // Ours always: one that a client made up could be anybody's.
-            request_id: self.clock.id("req_"),
+            request_id: self.app.clock.id("req_"),
             arrived: Instant::now(),
-            arrived_ms: self.clock.now_ms(),
+            arrived_ms: self.app.clock.now_ms(),
             key_id: OnceLock::new(),
             caller: OnceLock::new(),
             rates: Arc::default(),
             visitor: OnceLock::new(),
+            refused: OnceLock::new(),
             cut_loop: Arc::default(),
+            controls: Controls::of_headers(request.headers()),
+            cache: Arc::default(),
+            waited: Waited::default(),
         });
         let mut line = Line::new(trace.clone(), request.method().clone());
         request.set_data(trace.clone());
@@ -135,14 +151,24 @@ where
         if let Some((app, principal)) = trace.caller.get() {
             let told = *trace.rates.lock().unwrap_or_else(PoisonError::into_inner);
             let status = match told {
-                Some(status) => Some(status),
-                None => {
-                    app.limits
-                        .status(principal, &app.models_of(principal))
-                        .await
+                Some(RateStatus {
+                    requests: Some(_),
+                    tokens: Some(_),
+                }) => told,
+                // It was about no model, or about none that there is.
+                _ => {
+                    let models = app.models_of(principal);
+                    let of_all = app.limits.status(principal, &models).await;
+                    told.map_or(of_all, |told| {
+                        Some(RateStatus {
+                            requests: told.requests.or(of_all.and_then(|all| all.requests)),
+                            tokens: told.tokens.or(of_all.and_then(|all| all.tokens)),
+                        })
+                    })
                 }
             };
             rates::add(response.headers_mut(), principal, status);
+            overhead(response.headers_mut(), &trace);
         }
         if trace.cut_loop.load(Ordering::Relaxed) {
             let cut = HeaderValue::from_static("loop");
@@ -171,13 +197,35 @@ where
             }
             Ok(Err(error)) => {
                 line.route = error.data::<PathPattern>().cloned();
-                poem::Error::from(ApiError::of(&error)).into_response()
+                let error = ApiError::of(&error);
+                self.tell_refusal(&line.trace, &error).await;
+                poem::Error::from(error).into_response()
             }
             Err(_) => {
                 tracing::error!(request_id = %line.trace.request_id, "a handler panicked");
                 poem::Error::from(ApiError::internal()).into_response()
             }
         }
+    }
+
+    /// Tells the audit of a credential that opens nothing, or not this.
+    async fn tell_refusal(&self, trace: &Trace, error: &ApiError) {
+        let reason = match (trace.refused.get(), error.code) {
+            (Some(reason), _) => reason,
+            // Known, and then told no by an operation.
+            (None, Some(code @ INSUFFICIENT_PERMISSIONS)) => code,
+            _ => return,
+        };
+        let by = match trace.caller.get() {
+            Some((_, principal)) => trace.actor(principal),
+            None => match trace.visitor.get() {
+                Some(visitor) => visitor.clone(),
+                None => return,
+            },
+        };
+        let id = trace.key_id.get().cloned();
+        let refusal = Refusal { reason, id, by };
+        self.app.refusals.note(refusal).await;
     }
 }
 
@@ -207,6 +255,21 @@ fn common_headers(headers: &mut HeaderMap, trace: &Trace) {
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// What the cache did, and what the request has cost besides the model until now, in milliseconds.
+fn overhead(headers: &mut HeaderMap, trace: &Trace) {
+    if let Some((status, key)) = trace.cache.get() {
+        let status = HeaderValue::from_static(status.as_str());
+        headers.insert("x-microllm-cache-status", status);
+        let key = key.and_then(|key| HeaderValue::from_str(&key.to_string()).ok());
+        headers.extend(key.map(|key| (HeaderName::from_static("x-microllm-cache-key"), key)));
+    }
+    let took = trace.arrived.elapsed();
+    let took = took.saturating_sub(trace.waited.total()).as_secs_f64() * 1000.0;
+    if let Ok(took) = HeaderValue::from_str(&format!("{took:.3}")) {
+        headers.insert("x-microllm-overhead-duration-ms", took);
+    }
 }
 
 /// The log's line of one request, written when dropped: at the end of the answer, or when the

@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::moderation::ModerationParam;
+use crate::cache::CacheParam;
 
 /// A conversation to be continued by a model.
 #[derive(Debug, Clone, Deserialize, Object)]
@@ -86,6 +87,8 @@ pub struct ChatRequest {
     pub web_search_options: Option<Value>,
     /// Scores the conversation and the answer, or refuses them.
     pub moderation: Option<ModerationParam>,
+    /// What is wanted of the cache of answers. An extension.
+    pub cache: Option<CacheParam>,
     /// Accepted and not used.
     pub user: Option<String>,
     /// Accepted and not used.

@@ -3,7 +3,7 @@
 //! Field order is OpenAI's own, and what is absent there as a real `null` is a real `null` here.
 
 use poem_openapi::{Enum, Object};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::moderation::Moderation;
 use crate::engine::{FinishReason, TokenLogprob, TokenText};
@@ -74,7 +74,7 @@ pub enum AnswerRole {
 }
 
 /// Why an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "snake_case")]
 #[oai(rename = "ChatCompletionFinishReason", rename_all = "snake_case")]
 pub enum Finish {
@@ -176,7 +176,7 @@ impl From<TokenText> for TopLogprob {
 }
 
 /// Tokens of the whole request, all choices together; the prompt counts once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Object)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Object)]
 #[oai(rename = "CompletionUsage")]
 pub struct Usage {
     pub prompt_tokens: u32,
@@ -201,14 +201,14 @@ impl Usage {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Object)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Object)]
 pub struct PromptTokensDetails {
     /// Prompt tokens whose work was reused from earlier requests.
     pub cached_tokens: u32,
     pub audio_tokens: u32,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Object)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Object)]
 pub struct CompletionTokensDetails {
     pub reasoning_tokens: u32,
     pub audio_tokens: u32,

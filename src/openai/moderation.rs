@@ -83,7 +83,7 @@ pub struct ModerationResponse {
 }
 
 /// What a text has come to.
-#[derive(Debug, Clone, PartialEq, Serialize, Object)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Object)]
 pub struct ModerationScores {
     /// Whether any category is.
     pub flagged: bool,
@@ -125,7 +125,7 @@ pub enum ModerationMode {
 }
 
 /// What a moderated chat completion has come to.
-#[derive(Debug, Clone, PartialEq, Serialize, Object)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Object)]
 #[oai(rename = "ChatModerationResult")]
 pub struct Moderation {
     /// One result: the request as a whole.
@@ -134,7 +134,7 @@ pub struct Moderation {
     pub output: ModerationResults,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Object)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Object)]
 pub struct ModerationResults {
     #[serde(rename = "type")]
     #[oai(rename = "type")]
@@ -143,7 +143,7 @@ pub struct ModerationResults {
     pub results: Vec<ModerationResult>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Object)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Object)]
 pub struct ModerationResult {
     #[serde(rename = "type")]
     #[oai(rename = "type")]
@@ -154,14 +154,14 @@ pub struct ModerationResult {
     pub scores: ModerationScores,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
 pub enum ResultsType {
     #[serde(rename = "moderation_results")]
     #[oai(rename = "moderation_results")]
     It,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
 pub enum ResultType {
     #[serde(rename = "moderation_result")]
     #[oai(rename = "moderation_result")]

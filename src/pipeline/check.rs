@@ -24,7 +24,7 @@ pub async fn look<T: Send + 'static>(
     let looked = async {
         let permit = ledger.hold(app.limits.begin(&caller.principal, None).await?);
         caller.tell(permit.status());
-        let policy = Guarded::policy(app, &caller)?;
+        let policy = Guarded::policy(app, &caller, None)?;
         let guardrails = app.guardrails.clone();
         off_thread(app, move || work(&guardrails, &policy)).await?
     }

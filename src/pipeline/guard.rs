@@ -65,12 +65,14 @@ pub(super) struct Guarded {
     actor: Actor,
     project_id: String,
     request_id: String,
-    pub(super) notes: Notes,
+    notes: Notes,
+    /// The policy has let a request through that no guard has seen.
+    pub(super) is_unseen: bool,
 }
 
 /// What the usage row keeps: kinds and numbers, never texts.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Notes {
+struct Notes {
     policy: String,
     digest: String,
     action: Action,
@@ -84,35 +86,31 @@ pub(super) struct Notes {
 }
 
 impl Guarded {
-    /// The policy that holds for a caller.
+    /// The policy that holds for a caller, with what the request asks of it itself.
     ///
     /// # Errors
     /// [`GuardFailure::Unavailable`] when there is no such policy any more.
-    pub(super) fn policy(app: &App, caller: &Caller) -> Result<Arc<Policy>, Failure> {
-        let name = caller.principal.guardrail_policy.as_ref();
-        let name = name.unwrap_or(&app.config.guardrails.policy);
-        app.guardrails.policies().get(name).ok_or_else(|| {
-            tracing::error!(policy = name, "there is no such guardrail policy");
-            GuardFailure::Unavailable.into()
-        })
-    }
-
-    /// The guards of a request, with what it asks of them itself.
-    ///
-    /// # Errors
-    /// As [`Guarded::policy`].
-    pub(super) fn of(
+    pub(super) fn policy(
         app: &App,
         caller: &Caller,
         moderation: Option<&ModerationParam>,
-    ) -> Result<Self, Failure> {
-        let principal = &caller.principal;
-        let mut policy = Self::policy(app, caller)?;
-        if let Some(asked) = moderation {
-            policy = Arc::new(stricter(&policy, asked));
-        }
-        Ok(Self {
-            moderated: moderation.map(|_| Moderated::default()),
+    ) -> Result<Arc<Policy>, Failure> {
+        let name = caller.principal.guardrail_policy.as_ref();
+        let name = name.unwrap_or(&app.config.guardrails.policy);
+        let policy = app.guardrails.policies().get(name).ok_or_else(|| {
+            tracing::error!(policy = name, "there is no such guardrail policy");
+            Failure::from(GuardFailure::Unavailable)
+        })?;
+        Ok(match moderation {
+            Some(asked) => Arc::new(stricter(&policy, asked)),
+            None => policy,
+        })
+    }
+
+    /// The guards of a request.
+    pub(super) fn of(app: &App, caller: &Caller, policy: Arc<Policy>, is_moderated: bool) -> Self {
+        Self {
+            moderated: is_moderated.then(Moderated::default),
             turns: app.guard_turns.clone(),
             metrics: app.metrics.clone(),
             guardrails: app.guardrails.clone(),
@@ -124,14 +122,20 @@ impl Guarded {
                 output: BTreeMap::new(),
                 cut_loop: false,
             },
+            is_unseen: false,
             policy,
             context: Context::default(),
             clock: app.clock.clone(),
             store: app.store.clone(),
             actor: caller.actor.clone(),
-            project_id: principal.project_id.clone(),
+            project_id: caller.principal.project_id.clone(),
             request_id: caller.request_id.clone(),
-        })
+        }
+    }
+
+    /// What the usage row keeps of it.
+    pub(super) fn noted(&self) -> Option<String> {
+        serde_json::to_string(&self.notes).ok()
     }
 
     /// Lets the guards see every text of a request. What is masked is masked in place.
@@ -149,6 +153,7 @@ impl Guarded {
             (Err(_), Some(unseen)) => {
                 tracing::warn!("the policy lets a request through that no guard has seen");
                 *messages = unseen;
+                self.is_unseen = true;
                 return Ok(());
             }
             (Err(failure), None) => return Err(failure.into()),
@@ -211,7 +216,9 @@ impl Guarded {
 
     /// The way out for one choice.
     pub(super) fn answer<T>(&self, is_thinking: bool) -> Answer<T> {
-        let masks = self.guardrails.masks(&self.policy, &self.project_id, []);
+        let masks = self
+            .guardrails
+            .masks(&self.policy, Direction::Output, &self.project_id, []);
         Answer::new(
             &self.guardrails,
             &self.policy,
@@ -288,7 +295,8 @@ async fn blocking<T: Send + 'static>(
         work()
     };
     tokio::task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "a guard failed");
+        // A panic's message may quote the text.
+        tracing::error!(panicked = error.is_panic(), "a guard failed");
         GuardFailure::Unavailable
     })
 }
@@ -312,7 +320,7 @@ fn see(
     let texts = messages
         .iter()
         .flat_map(|message| message.name.iter().chain([&message.content]));
-    let mut masks = guardrails.masks(policy, scope, texts.map(String::as_str));
+    let mut masks = guardrails.masks(policy, Direction::Input, scope, texts.map(String::as_str));
     let mut findings = Vec::new();
     let mut spent = Spent::default();
     let mut action = Action::Allow;

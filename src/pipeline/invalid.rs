@@ -1,5 +1,7 @@
 //! What to tell a client whose request cannot be answered, in OpenAI's words.
 
+use crate::cache::ControlsError;
+
 /// A request that was understood but cannot be answered; `param` names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -7,6 +9,12 @@ pub struct Invalid {
     pub param: String,
     pub code: Option<&'static str>,
     pub message: String,
+}
+
+impl From<ControlsError> for Invalid {
+    fn from(error: ControlsError) -> Self {
+        invalid(error.param, Some("invalid_value"), error.message)
+    }
 }
 
 pub(super) fn below<T: std::fmt::Display>(kind: &str, param: &str, least: &T, value: T) -> Invalid {

@@ -1,15 +1,16 @@
 //! The usage row of one request, from its first moment on.
 
 use crate::app::App;
+use crate::cache::Status;
 use crate::config::Price;
-use crate::engine::{EngineError, TokenUsage};
+use crate::engine::EngineError;
 use crate::http::error::ApiError;
 use crate::limits::Permit;
 use crate::metrics::Metrics;
-use crate::openai::completion::{Finish, Usage};
+use crate::openai::completion::Usage;
 use crate::records::{Outcome, RecordError, UsageRecorder, UsageRow};
 
-use super::guard::Notes;
+use super::flight::{Bill, Paid};
 use super::{Caller, Failure};
 
 /// nginx's word for a client that did not wait.
@@ -27,6 +28,8 @@ pub(super) struct Ledger {
     /// Given back, but for what the row says, when the row is settled.
     permit: Option<Permit>,
     price: Option<Price>,
+    /// What of its tokens is not for this request to pay.
+    free: Paid,
     /// Set as soon as the row has been handed over, whether or not anybody waits for it.
     settled: bool,
 }
@@ -70,6 +73,7 @@ impl Ledger {
             arrived: caller.arrived,
             permit: None,
             price: app.config.prices.get(model).copied(),
+            free: Paid::default(),
             settled: false,
         }
     }
@@ -79,55 +83,62 @@ impl Ledger {
         self.permit.insert(permit)
     }
 
+    /// What [`Ledger::hold`] keeps.
+    pub(super) fn permit(&mut self) -> Option<&mut Permit> {
+        self.permit.as_mut()
+    }
+
     /// What the request has used is known.
     fn give_back(&mut self) {
-        let row = &mut self.row;
+        let (row, free) = (&mut self.row, self.free);
+        let input = row.input_tokens.saturating_sub(free.input);
+        let output = row.output_tokens.saturating_sub(free.output);
         if let Some(price) = &self.price {
-            row.cost_nanousd =
-                price.nanousd(row.input_tokens, row.cached_tokens, row.output_tokens);
+            row.cost_nanousd = price.nanousd(input, row.cached_tokens.min(input), output);
         }
         if let Some(mut permit) = self.permit.take() {
-            let tokens = u64::from(row.input_tokens) + u64::from(row.output_tokens);
+            let tokens = u64::from(input) + u64::from(output);
             permit.settle(tokens, u64::try_from(row.cost_nanousd).unwrap_or(0));
         }
     }
 
     /// What the guards have made of it so far.
-    pub(super) fn guarded(&mut self, notes: &Notes) {
-        self.row.guardrails = serde_json::to_string(notes).ok();
+    pub(super) fn guarded(&mut self, notes: Option<String>) {
+        self.row.guardrails = notes;
     }
 
-    /// The model gets the prompt. Whoever has not come so far pays nothing.
-    pub(super) fn prompt(&mut self, tokens: usize) {
-        self.row.input_tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+    /// What the cache does for it.
+    pub(super) fn cache(&mut self, status: Status) {
+        self.row.cache = Some(status.as_str().to_owned());
     }
 
-    /// A place at the model was free, after waiting this long.
-    pub(super) fn queued(&mut self, since: std::time::Instant) {
-        self.row.queue_ms = millis(since);
-    }
-
-    /// A piece of text arrived. It counts as one token until the engine's own count of the
-    /// choice replaces it, so that an answer broken off is not free.
-    pub(super) fn text(&mut self) {
-        if self.row.first_token_ms.is_none() {
-            self.row.first_token_ms = Some(millis(self.arrived));
+    /// What the answer has come to, so far or in the end.
+    pub(super) fn answer(&mut self, bill: &Bill) {
+        let (row, tally) = (&mut self.row, &bill.tally);
+        row.queue_ms = whole_millis(tally.queued);
+        row.first_token_ms = tally
+            .first_text
+            .map(|at| whole_millis(at.saturating_duration_since(self.arrived)));
+        row.finish_reason = tally.finish.map(|finish| finish.as_str().to_owned());
+        row.input_tokens = tally.input;
+        row.output_tokens = tally.output;
+        row.cached_tokens = tally.cached;
+        if tally.notes.is_some() {
+            row.guardrails.clone_from(&tally.notes);
         }
-        self.row.output_tokens = self.row.output_tokens.saturating_add(1);
-    }
-
-    /// A choice is complete: `exact` replaces the `pieces` that were counted.
-    pub(super) fn choice(&mut self, finish: Finish, exact: TokenUsage, pieces: u32) {
-        let row = &mut self.row;
-        if row.finish_reason.is_none() {
-            row.finish_reason = Some(finish.as_str().to_owned());
-            row.input_tokens = exact.prompt_tokens;
-            row.cached_tokens = exact.cached_tokens;
+        self.free = bill.paid;
+        if !bill.is_free && row.cache.as_deref() == Some(Status::Hit.as_str()) {
+            // Whoever it was made for has left.
+            row.cache = Some(Status::Miss.as_str().to_owned());
         }
-        row.output_tokens = row
-            .output_tokens
-            .saturating_sub(pieces)
-            .saturating_add(exact.completion_tokens);
+        if bill.is_free {
+            self.free = Paid {
+                input: tally.input,
+                output: tally.output,
+            };
+            row.cached_tokens = tally.input;
+            row.cache = Some(Status::Hit.as_str().to_owned());
+        }
     }
 
     /// What the client is told.
@@ -209,5 +220,9 @@ impl Drop for Ledger {
 }
 
 fn millis(since: std::time::Instant) -> u32 {
-    u32::try_from(since.elapsed().as_millis()).unwrap_or(u32::MAX)
+    whole_millis(since.elapsed())
+}
+
+fn whole_millis(time: std::time::Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }

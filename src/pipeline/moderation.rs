@@ -2,8 +2,8 @@
 
 use crate::guardrails::{Finding, GuardName, Place, Policy, Response};
 use crate::openai::moderation::{
-    CATEGORIES, Moderation, ModerationMode, ModerationParam, ModerationResult, ModerationResults,
-    ModerationScores, ResultType, ResultsType,
+    CATEGORIES, Moderation, ModerationMode, ModerationParam, ModerationPolicyMode,
+    ModerationResult, ModerationResults, ModerationScores, ResultType, ResultsType,
 };
 
 /// What the model that scores is called; its weights come with the program.
@@ -41,6 +41,22 @@ pub(crate) fn scores<'a>(
         scores.flagged |= is_flagged;
     }
     scores
+}
+
+/// What is asked of both ways, in a word for each.
+pub(super) fn mode(asked: &ModerationParam) -> &'static str {
+    let blocks = |mode: Option<&ModerationPolicyMode>| {
+        mode.is_some_and(|mode| mode.mode == ModerationMode::Block)
+    };
+    let policy = asked.policy.as_ref();
+    let input = blocks(policy.and_then(|policy| policy.input.as_ref()));
+    let output = blocks(policy.and_then(|policy| policy.output.as_ref()));
+    match (input, output) {
+        (false, false) => "score",
+        (true, false) => "block input",
+        (false, true) => "block output",
+        (true, true) => "block",
+    }
 }
 
 /// The scores of a request and of its answers, as they become known.

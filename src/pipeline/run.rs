@@ -1,127 +1,112 @@
-//! A request that is being answered.
+//! A request that is being answered: its answer, made or kept, and its usage row.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::Stream;
-use tokio_util::sync::CancellationToken;
 
-use crate::engine::admission::Place;
-use crate::engine::registry::ServedModel;
-use crate::engine::{
-    EngineError, Event, Generation, ModelInfo, Prepared, TokenLogprob, TokenUsage,
-};
-use crate::guardrails::{Answer, Cut, Direction, Piece};
-use crate::openai::completion::{Finish, Usage};
-use crate::openai::moderation::Moderation;
-use crate::records::RecordError;
-
-use super::guard::Guarded;
+use super::flight::{Bill, Paid, Seat, Tally};
 use super::ledger::Ledger;
-use super::{Caller, Failure, LONGEST_SILENCE, bounded};
+use super::{Caller, Failure, Step};
+use crate::cache::Recorded;
+use crate::engine::registry::ServedModel;
+use crate::engine::{EngineError, ModelInfo};
+use crate::openai::completion::Usage;
 
-/// As long as OpenAI's SDKs wait for an answer: whoever still queues then has given up.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
-
-/// What happens in an answer, in order: for each choice `Begin`, any number of `Reasoning` and
-/// `Text`, perhaps `Refused`, `End`;
-/// after the last choice perhaps `Moderated`, and one `Total`.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// The model has begun to answer.
-    Begin {
-        index: u32,
-    },
-    /// What the model thinks aloud.
-    Reasoning {
-        index: u32,
-        text: String,
-    },
-    Text {
-        index: u32,
-        text: String,
-        logprobs: Vec<TokenLogprob>,
-    },
-    /// The guards stopped the answer; `text` is what is said instead.
-    Refused {
-        index: u32,
-        text: String,
-        /// Whether text of the answer went out before.
-        follows: bool,
-    },
-    End {
-        index: u32,
-        finish: Finish,
-    },
-    /// The scores of the request and all choices, when they were asked for.
-    Moderated(Box<Moderation>),
-    Total(Usage),
-}
-
-/// An answer in the making. Nothing happens unless it is read; dropping it stops the model, frees
-/// the place and leaves a `cancelled` usage row.
+/// An answer as one client reads it. Dropping it before its end leaves a `cancelled` usage row, and
+/// stops the model if nobody else reads the same answer.
 pub struct Run {
     model: ServedModel,
-    prepared: Prepared,
     choices: u32,
-    /// The choice that is being generated.
-    index: u32,
-    /// Before `place`, so that the model is stopped before the next request is let in.
-    generation: Option<Generation>,
-    place: Option<Arc<Place>>,
-    /// Received, not yet looked at.
-    pending: Option<Event>,
-    guarded: Guarded,
-    /// The choice on its way through the guards.
-    answer: Answer<TokenLogprob>,
-    /// To be handed out.
-    ready: VecDeque<Step>,
-    cut_loop: Arc<AtomicBool>,
-    /// Whether any text of this choice went out.
-    has_spoken: bool,
-    /// Pieces of text of this choice so far.
-    pieces: u32,
-    /// All choices are generated and recorded.
-    total: Option<Usage>,
-    over: bool,
+    source: Source,
     ledger: Ledger,
-    /// Whose turn it is.
-    key_id: String,
-    cut: CancellationToken,
+    /// What the client is told in the end.
+    usage: Usage,
+    over: bool,
+    cut_loop: Arc<AtomicBool>,
+    waited: Waited,
+}
+
+/// Where the steps come from.
+enum Source {
+    Kept { answer: Arc<Recorded>, at: usize },
+    Made(Seat),
+}
+
+/// Time that a request spends waiting for the model, not for anything else here, in microseconds.
+#[derive(Debug, Clone, Default)]
+pub struct Waited(Arc<AtomicU64>);
+
+impl Waited {
+    /// Adds to it.
+    pub(super) fn add(&self, time: Duration) {
+        self.0.fetch_add(micros(time), Ordering::Relaxed);
+    }
+
+    fn take_off(&self, time: Duration) {
+        let less = |waited: u64| Some(waited.saturating_sub(micros(time)));
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// All of it so far.
+    pub fn total(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Run {
-    pub(super) fn new(
+    fn new(
         model: ServedModel,
-        prepared: Prepared,
         choices: u32,
         caller: &Caller,
-        guarded: Guarded,
+        source: Source,
         ledger: Ledger,
     ) -> Self {
-        let is_thinking = prepared.is_thinking;
         Self {
             model,
-            prepared,
             choices,
-            index: 0,
-            generation: None,
-            place: None,
-            pending: None,
-            answer: guarded.answer(is_thinking),
-            guarded,
-            ready: VecDeque::new(),
-            cut_loop: caller.cut_loop.clone(),
-            has_spoken: false,
-            pieces: 0,
-            total: None,
-            over: false,
+            source,
             ledger,
-            key_id: caller.principal.key_id.clone(),
-            cut: caller.cut.clone(),
+            usage: Usage::new(0, 0, 0),
+            over: false,
+            cut_loop: caller.cut_loop.clone(),
+            waited: caller.waited.clone(),
         }
+    }
+
+    /// An answer that is being made, for this or for another request.
+    pub(super) fn made(
+        model: ServedModel,
+        choices: u32,
+        caller: &Caller,
+        seat: Seat,
+        ledger: Ledger,
+    ) -> Self {
+        Self::new(model, choices, caller, Source::Made(seat), ledger)
+    }
+
+    /// An answer that is given again.
+    pub(super) fn kept(
+        model: ServedModel,
+        choices: u32,
+        caller: &Caller,
+        answer: Arc<Recorded>,
+        ledger: Ledger,
+    ) -> Self {
+        Self::new(
+            model,
+            choices,
+            caller,
+            Source::Kept { answer, at: 0 },
+            ledger,
+        )
     }
 
     /// Who answers.
@@ -138,177 +123,100 @@ impl Run {
     }
 
     /// The next step; none after `Total` or a failure.
-    async fn next(&mut self) -> Option<Result<Step, Failure>> {
+    pub async fn next(&mut self) -> Option<Result<Step, Failure>> {
         if self.over {
             return None;
         }
-        let step = self.advance().await;
-        if matches!(step, Ok(Step::Total(_)) | Err(_)) {
-            self.over = true;
-        }
-        match step {
-            Ok(step) => Some(Ok(step)),
+        let step = match self.step().await {
+            Ok(step) => self.settled(step).await,
             Err(failure) => {
-                self.release();
-                Some(Err(self.ledger.failed(failure).await))
+                let bill = self.bill();
+                self.ledger.answer(&bill);
+                Err(self.ledger.failed(failure).await)
+            }
+        };
+        self.over = matches!(step, Ok(Step::Total(_)) | Err(_));
+        Some(step)
+    }
+
+    async fn step(&mut self) -> Result<Step, Failure> {
+        let ended = || EngineError::Failed("an answer has no end".to_owned()).into();
+        match &mut self.source {
+            Source::Kept { answer, at } => {
+                let step = answer.steps.get(*at).cloned();
+                *at += 1;
+                step.ok_or_else(ended)
+            }
+            Source::Made(seat) => {
+                let since = Instant::now();
+                let step = seat.next().await;
+                self.waited.add(since.elapsed());
+                step.unwrap_or_else(|| Err(ended()))
             }
         }
     }
 
-    async fn advance(&mut self) -> Result<Step, Failure> {
-        loop {
-            if let Some(step) = self.ready.pop_front() {
-                return Ok(step);
-            }
-            if let Some(usage) = self.total {
-                return Ok(Step::Total(usage));
-            }
-            if self.generation.is_none() {
-                self.begin().await?;
-                self.pending = Some(self.event().await?);
-                return Ok(Step::Begin { index: self.index });
-            }
-            let event = match self.pending.take() {
-                Some(event) => event,
-                None => self.event().await?,
-            };
-            self.look(event).await?;
-        }
-    }
-
-    /// Passes what the model says through the guards.
-    async fn look(&mut self, event: Event) -> Result<(), Failure> {
-        match event {
-            Event::Text { text, logprobs } => {
-                self.pieces = self.pieces.saturating_add(1);
-                self.ledger.text();
-                let pieces = self.answer.push(&text, logprobs);
-                self.hand_out(pieces);
-                if self.answer.cut().is_none() {
-                    return Ok(());
+    /// Whoever sees the end of the last choice may take the answer for complete: it is recorded
+    /// before.
+    async fn settled(&mut self, step: Step) -> Result<Step, Failure> {
+        match step {
+            Step::End { index, .. } if index.saturating_add(1) >= self.choices => {
+                let bill = self.bill();
+                if !bill.is_free {
+                    self.waited.take_off(bill.tally.guarding);
                 }
-                // The engine's own count will not come: it is stopped.
-                let usage = TokenUsage {
-                    prompt_tokens: u32::try_from(self.prepared.prompt.len()).unwrap_or(u32::MAX),
-                    completion_tokens: self.pieces,
-                    cached_tokens: 0,
-                };
-                self.end(Finish::Stop, usage).await
+                if bill.tally.cut_loop {
+                    self.cut_loop.store(true, Ordering::Relaxed);
+                }
+                self.ledger.answer(&bill);
+                self.ledger.completed().await?;
+                self.usage = self.ledger.usage();
+                Ok(step)
             }
-            Event::Done {
-                finish_reason,
-                usage,
-            } => {
-                let pieces = self.answer.finish();
-                self.hand_out(pieces);
-                self.end(Finish::from(finish_reason), usage).await
-            }
+            Step::Total(_) => Ok(Step::Total(self.usage)),
+            step => Ok(step),
         }
     }
 
-    fn hand_out(&mut self, pieces: Vec<Piece<TokenLogprob>>) {
-        let index = self.index;
-        self.has_spoken |= pieces
-            .iter()
-            .any(|piece| matches!(piece, Piece::Content { .. }));
-        self.ready
-            .extend(pieces.into_iter().map(|piece| match piece {
-                Piece::Reasoning(text) => Step::Reasoning { index, text },
-                Piece::Content { text, tokens } => Step::Text {
-                    index,
-                    text,
-                    logprobs: tokens,
-                },
-            }));
-    }
-
-    /// Ends a choice, and with the last one the request.
-    async fn end(&mut self, mut finish: Finish, usage: TokenUsage) -> Result<(), Failure> {
-        self.generation = None;
-        let index = self.index;
-        let is_loop = self.answer.cut() == Some(Cut::Loop);
-        if is_loop {
-            self.cut_loop.store(true, Ordering::Relaxed);
+    /// What this request has to do with what its answer has come to.
+    fn bill(&self) -> Bill {
+        match &self.source {
+            Source::Kept { answer, .. } => Bill {
+                tally: tally(answer),
+                is_free: true,
+                paid: Paid::default(),
+            },
+            Source::Made(seat) => seat.bill(),
         }
-        if let Some(Cut::Blocked(blocked)) = self.answer.cut() {
-            finish = Finish::ContentFilter;
-            let text = self.guarded.refusal();
-            let follows = self.has_spoken;
-            self.ready.push_back(Step::Refused {
-                index,
-                text,
-                follows,
-            });
-            let audited = self.guarded.audit(blocked, Direction::Output).await;
-            audited.map_err(|error| RecordError(error.to_string()))?;
-        }
-        self.guarded.note(&self.answer, is_loop);
-        self.ledger.guarded(&self.guarded.notes);
-        self.ledger.choice(finish, usage, self.pieces);
-        self.pieces = 0;
-        self.has_spoken = false;
-        self.index += 1;
-        self.answer = self.guarded.answer(self.prepared.is_thinking);
-        if self.index >= self.choices {
-            // Whoever sees the end of the last choice may take the answer for complete.
-            self.release();
-            self.ledger.completed().await?;
-            self.total = Some(self.ledger.usage());
-        }
-        self.ready.push_back(Step::End { index, finish });
-        if self.total.is_some() {
-            let moderation = self.guarded.moderation();
-            self.ready
-                .extend(moderation.map(Box::new).map(Step::Moderated));
-        }
-        Ok(())
-    }
-
-    /// Starts the choice `self.index`; the first one waits for a place, which the others share.
-    async fn begin(&mut self) -> Result<(), Failure> {
-        if self.place.is_none() {
-            let since = Instant::now();
-            let late = EngineError::Busy {
-                retry_after: LONGEST_WAIT / 10,
-            };
-            let place = self.model.admission.enter(&self.key_id);
-            let place = bounded(&self.cut, LONGEST_WAIT, late, place).await;
-            self.ledger.queued(since);
-            self.place = Some(Arc::new(place?));
-            self.ledger.prompt(self.prepared.prompt.len());
-        }
-        let Some(place) = self.place.clone() else {
-            return Err(EngineError::Failed("there is no place".to_owned()).into());
-        };
-        let mut prepared = self.prepared.clone();
-        if let Some(seed) = &mut prepared.sampling.seed {
-            // Each choice its own, and the first the one that was asked for.
-            *seed = seed.wrapping_add(u64::from(self.index));
-        }
-        let started = self.model.engine.generate(prepared, place);
-        self.generation = Some(bounded(&self.cut, LONGEST_SILENCE, silent(), started).await?);
-        Ok(())
-    }
-
-    async fn event(&mut self) -> Result<Event, Failure> {
-        let gone = || EngineError::Failed("the engine went away in mid-answer".to_owned());
-        let Some(generation) = &mut self.generation else {
-            return Err(gone().into());
-        };
-        let event = async {
-            let event = generation.events.recv().await;
-            event.unwrap_or_else(|| Err(gone()))
-        };
-        bounded(&self.cut, LONGEST_SILENCE, silent(), event).await
-    }
-
-    /// Stops the model and lets the next request in.
-    fn release(&mut self) {
-        self.generation = None;
-        self.place = None;
     }
 }
 
-fn silent() -> EngineError {
-    EngineError::Failed("the engine said nothing for too long".to_owned())
+impl Drop for Run {
+    fn drop(&mut self) {
+        if !self.over {
+            let bill = self.bill();
+            self.ledger.answer(&bill);
+        }
+    }
+}
+
+/// What a kept answer had come to.
+fn tally(answer: &Recorded) -> Tally {
+    let total = answer.steps.iter().rev().find_map(|step| match step {
+        Step::Total(usage) => Some(usage),
+        _ => None,
+    });
+    let finish = answer.steps.iter().find_map(|step| match step {
+        Step::End { finish, .. } => Some(*finish),
+        _ => None,
+    });
+    Tally {
+        input: total.map_or(0, |usage| usage.prompt_tokens),
+        output: total.map_or(0, |usage| usage.completion_tokens),
+        finish,
+        first_text: Some(Instant::now()),
+        notes: answer.notes.clone(),
+        cut_loop: answer.cut_loop,
+        ..Tally::default()
+    }
 }

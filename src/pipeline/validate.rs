@@ -219,7 +219,8 @@ fn decimal(
     match value {
         Some(value) if value < *least => Err(below("decimal", param, least, value)),
         Some(value) if value > *most => Err(above("decimal", param, most, value)),
-        fine => Ok(fine.map(|value| value as f32)),
+        // There is a -0, which is no other number.
+        fine => Ok(fine.map(|value| value as f32 + 0.0)),
     }
 }
 

@@ -49,7 +49,11 @@ impl Pool {
                 let timing = AsyncConnectionConfig::new()
                     .set_connection_timeout(Some(LONGEST_CONNECT))
                     .set_response_timeout(Some(LONGEST_CONNECT));
-                let place = Client::build_with_tls(url, certificates(config)?)?;
+                let place = if url.starts_with("rediss:") {
+                    Client::build_with_tls(url, certificates(config)?)?
+                } else {
+                    Client::open(url)?
+                };
                 let place = place.get_connection_info().clone();
                 let manager = deadpool_redis::Manager::new_with_config(place, timing)?;
                 let pool = deadpool_redis::Pool::builder(manager).config(size);

@@ -7,6 +7,7 @@
 mod accounts;
 mod audit;
 mod audit_log;
+mod cache;
 mod change;
 mod data_dir;
 mod edit;
@@ -31,6 +32,7 @@ mod writing;
 pub use accounts::{AccountRow, Admission, Joined};
 pub use audit::AuditRow;
 pub use audit_log::{AuditEntry, AuditFilter, AuditPosition, AuditStart};
+pub use cache::{CacheUse, Flush};
 pub use change::{AuditKey, ChainedRow, PersonalRow};
 pub use data_dir::{DataDir, DataDirError, write_private};
 pub use invites::{InviteRow, InvitedProject};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sqlx::SqliteConnection;
 
 use super::{Store, StoreError};
+use crate::cache::Status;
 use crate::limits::{Scope, Used};
 use crate::records::{MODERATIONS, UsageRow};
 
@@ -30,6 +31,7 @@ struct Sums {
     output_tokens: i64,
     cached_tokens: i64,
     cost_nanousd: i64,
+    free_tokens: i64,
 }
 
 /// Adds rows to the sums of one table. The name has to be in the query when that is checked, so it
@@ -39,13 +41,15 @@ macro_rules! add_to {
         for (group, sums) in grouped($rows, $seconds) {
             sqlx::query!(
                 "INSERT INTO " + $table + " (start, project_id, api_key_id, user_id, model,
-                     endpoint, requests, input_tokens, output_tokens, cached_tokens, cost_nanousd)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                     endpoint, requests, input_tokens, output_tokens, cached_tokens, cost_nanousd,
+                     free_tokens)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                  ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
                      input_tokens = input_tokens + excluded.input_tokens,
                      output_tokens = output_tokens + excluded.output_tokens,
                      cached_tokens = cached_tokens + excluded.cached_tokens,
-                     cost_nanousd = cost_nanousd + excluded.cost_nanousd",
+                     cost_nanousd = cost_nanousd + excluded.cost_nanousd,
+                     free_tokens = free_tokens + excluded.free_tokens",
                 group.start,
                 group.project_id,
                 group.api_key_id,
@@ -56,7 +60,8 @@ macro_rules! add_to {
                 sums.input_tokens,
                 sums.output_tokens,
                 sums.cached_tokens,
-                sums.cost_nanousd
+                sums.cost_nanousd,
+                sums.free_tokens
             )
             .execute(&mut *$connection)
             .await?;
@@ -119,6 +124,9 @@ fn grouped(rows: &[&UsageRow], seconds: i64) -> HashMap<Group, Sums> {
         sums.output_tokens += i64::from(row.output_tokens);
         sums.cached_tokens += i64::from(row.cached_tokens);
         sums.cost_nanousd += row.cost_nanousd;
+        if row.cache.as_deref() == Some(Status::Hit.as_str()) {
+            sums.free_tokens += i64::from(row.input_tokens) + i64::from(row.output_tokens);
+        }
     }
     groups
 }
@@ -163,9 +171,11 @@ impl Store {
         .await?;
         let days = sqlx::query!(
             r#"SELECT
-                 coalesce(sum(CASE WHEN start >= ?1 THEN input_tokens + output_tokens END), 0)
+                 coalesce(sum(CASE WHEN start >= ?1
+                                   THEN input_tokens + output_tokens - free_tokens END), 0)
                      AS "tokens_day!: i64",
-                 coalesce(sum(CASE WHEN start >= ?2 THEN input_tokens + output_tokens END), 0)
+                 coalesce(sum(CASE WHEN start >= ?2
+                                   THEN input_tokens + output_tokens - free_tokens END), 0)
                      AS "tokens_month!: i64",
                  coalesce(sum(CASE WHEN start >= ?1 THEN cost_nanousd END), 0)
                      AS "nanousd_day!: i64",

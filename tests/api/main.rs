@@ -5,6 +5,8 @@
 mod administration;
 mod audit_api;
 mod browser;
+mod cache;
+mod cache_shared;
 mod chat;
 mod crash;
 mod engine;

@@ -59,6 +59,8 @@ GET    /v1/organization/costs                    owned usage.read
 GET    /v1/organization/usage/completions        owned usage.read
 GET    /v1/organization/usage/moderations        owned usage.read
 GET    /v1/organization/usage/{kind}             owned usage.read
+GET    /v1/organization/cache                    org usage.read
+DELETE /v1/organization/cache                    org settings.write
 GET    /v1/organization/data_retention           org settings.read
 POST   /v1/organization/data_retention           org settings.write  {"retention_type": "zero_data_retention"}
 GET    /v1/organization/limits                   org limits.read
@@ -84,6 +86,7 @@ POST   /v1/organization/invites                  org users.write  {"email": "inv
 GET    /v1/organization/invites/{invite_id}      org users.read
 DELETE /v1/organization/invites/{invite_id}      org users.write
 GET    /v1/organization/roles                    org users.read
+GET    /v1/organization/roles/{role_id}          org users.read
 GET    /v1/organization/projects                 listing projects.read
 POST   /v1/organization/projects                 org projects.write  {"name": "x"}
 GET    /v1/projects/{project_id}/roles           project users.read

@@ -1,11 +1,13 @@
 //! `/v1/organization`: the administration, in OpenAI's shapes.
 //!
 //! - [`admin_keys`], [`users`], [`invites`], [`roles`], [`settings`], [`usage`]: of the organization
+//! - [`cache`]: answers that are kept
 //! - [`audit_logs`]: what was done, listed and exported
 //! - [`projects`]: projects and all that belongs to them
 
 mod admin_keys;
 mod audit_logs;
+mod cache;
 mod invites;
 mod projects;
 mod roles;
@@ -33,6 +35,7 @@ pub type OrganizationApi = (
     usage::UsageApi,
     audit_logs::AuditLogsApi,
     usage_export::UsageExportApi,
+    cache::CacheApi,
     projects::Api,
 );
 
@@ -46,6 +49,7 @@ pub fn api() -> OrganizationApi {
         usage::UsageApi,
         audit_logs::AuditLogsApi,
         usage_export::UsageExportApi,
+        cache::CacheApi,
         projects::api(),
     )
 }

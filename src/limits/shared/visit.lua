@@ -29,7 +29,7 @@ if not now then
 end
 
 local function text(number)
-    return string.format('%.0f', number)
+    return string.format('%.0f', number + 0) -- so that -0 is 0
 end
 
 -- Months since the year 0, of a day since 1970. Years begin in March, so that leap days are last.

@@ -8,6 +8,7 @@
 //! - [`usage`]: what was used, and what it cost
 
 pub mod audit;
+pub mod cache;
 pub mod keys;
 pub mod people;
 pub mod projects;

@@ -1,0 +1,100 @@
+use std::fmt;
+use std::io::{self, Write};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::engine::{Message, Sampling};
+
+/// Changes when recorded answers, or what they depend on, change their meaning.
+const FORMAT: u32 = 1;
+
+/// What an answer is kept under: a digest of all that it depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key([u8; 32]);
+
+/// All that an answer depends on, in the engine's terms: two ways to ask the same are the same.
+#[derive(Debug, Serialize)]
+pub struct Question<'a> {
+    /// Who may share the answer.
+    pub tenant: &'a str,
+    /// The request's own partition.
+    pub namespace: Option<&'a str>,
+    pub model: &'a str,
+    /// Of the model's weights, engine and build.
+    pub fingerprint: &'a str,
+    pub context_length: u32,
+    /// The digest of the guardrail policy.
+    pub policy: &'a str,
+    /// As they were sent: what the guards make of them depends on nothing else.
+    pub messages: &'a [Message],
+    pub sampling: &'a Sampling,
+    pub choices: u32,
+    /// The scores that were asked for.
+    pub moderation: Option<&'a str>,
+}
+
+impl Question<'_> {
+    /// The key of the answer.
+    pub fn key(&self) -> Key {
+        let mut digest = Digesting(Sha256::new());
+        let greedy = self.greedy();
+        let sampling = greedy.as_ref().unwrap_or(self.sampling);
+        let canonical = (
+            FORMAT,
+            env!("CARGO_PKG_VERSION"),
+            Question { sampling, ..*self },
+        );
+        // Neither the digest nor these types can fail to be written.
+        if serde_json::to_writer(&mut digest, &canonical).is_err() {
+            digest.0.update(uuid::Uuid::new_v4().as_bytes());
+        }
+        Key(digest.0.finalize().into())
+    }
+
+    /// At temperature 0 the likeliest token is taken, whatever else is said about chance.
+    fn greedy(&self) -> Option<Sampling> {
+        (self.sampling.temperature == 0.0).then(|| Sampling {
+            temperature: 0.0,
+            top_p: 1.0,
+            top_k: None,
+            min_p: None,
+            seed: None,
+            ..self.sampling.clone()
+        })
+    }
+}
+
+struct Digesting(Sha256);
+
+impl Write for Digesting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Key {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::Role;
+
+/// All that a question is made of, owned.
+#[derive(Debug, Clone, PartialEq)]
+struct Asked {
+    tenant: String,
+    namespace: Option<String>,
+    model: String,
+    fingerprint: String,
+    context_length: u32,
+    policy: String,
+    messages: Vec<Message>,
+    sampling: Sampling,
+    choices: u32,
+    moderation: Option<String>,
+}
+
+impl Asked {
+    fn key(&self) -> Key {
+        Question {
+            tenant: &self.tenant,
+            namespace: self.namespace.as_deref(),
+            model: &self.model,
+            fingerprint: &self.fingerprint,
+            context_length: self.context_length,
+            policy: &self.policy,
+            messages: &self.messages,
+            sampling: &self.sampling,
+            choices: self.choices,
+            moderation: self.moderation.as_deref(),
+        }
+        .key()
+    }
+
+    /// What the answer depends on: at temperature 0 nothing is left to chance.
+    fn meaning(&self) -> Self {
+        let mut this = self.clone();
+        if this.sampling.temperature == 0.0 {
+            let chance = &mut this.sampling;
+            (chance.top_p, chance.top_k, chance.min_p, chance.seed) = (1.0, None, None, None);
+        }
+        this
+    }
+}
+
+fn word() -> impl Strategy<Value = String> {
+    // Few enough to meet, and what could be taken for the format around it.
+    prop_oneof![
+        "[ab]{0,2}",
+        Just("a\",\"".to_owned()),
+        Just("null".to_owned()),
+        Just("a\u{0}b".to_owned())
+    ]
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let role = prop_oneof![
+        Just(Role::System),
+        Just(Role::User),
+        Just(Role::Assistant),
+        Just(Role::Tool)
+    ];
+    (role, word(), prop::option::of(word())).prop_map(|(role, content, name)| Message {
+        role,
+        content,
+        name,
+    })
+}
+
+fn sampling() -> impl Strategy<Value = Sampling> {
+    let few = || prop_oneof![Just(0.0_f32), Just(0.5), Just(1.0)];
+    let chance = (
+        few(),
+        few(),
+        prop::option::of(0..3_u32),
+        prop::option::of(few()),
+    );
+    let penalties = (few(), few(), prop::option::of(0..3_u64));
+    let bounds = (
+        prop::collection::vec((0..3_u32, few()), 0..2),
+        prop::collection::vec(word(), 0..2),
+        prop::option::of(1..3_u32),
+        prop::option::of(0..2_u8),
+    );
+    (chance, penalties, bounds).prop_map(|(chance, penalties, bounds)| Sampling {
+        temperature: chance.0,
+        top_p: chance.1,
+        top_k: chance.2,
+        min_p: chance.3,
+        presence_penalty: penalties.0,
+        frequency_penalty: penalties.1,
+        seed: penalties.2,
+        logit_bias: bounds.0,
+        stop: bounds.1,
+        max_tokens: bounds.2,
+        top_logprobs: bounds.3,
+    })
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let whose = (word(), prop::option::of(word()), word(), word(), word());
+    let what = (prop::collection::vec(message(), 0..3), sampling());
+    let how = (1..3_u32, 1..3_u32, prop::option::of(word()));
+    (whose, what, how).prop_map(|(whose, what, how)| Asked {
+        tenant: whose.0,
+        namespace: whose.1,
+        model: whose.2,
+        fingerprint: whose.3,
+        policy: whose.4,
+        messages: what.0,
+        sampling: what.1,
+        context_length: how.0,
+        choices: how.1,
+        moderation: how.2,
+    })
+}
+
+/// Changes one thing, which may be one that does not matter.
+fn neighbour(mut asked: Asked, other: Asked, which: usize) -> Asked {
+    let (sampling, theirs) = (&mut asked.sampling, other.sampling);
+    match which {
+        0 => asked.tenant = other.tenant,
+        1 => asked.namespace = other.namespace,
+        2 => asked.model = other.model,
+        3 => asked.fingerprint = other.fingerprint,
+        4 => asked.policy = other.policy,
+        5 => asked.messages = other.messages,
+        6 => asked.context_length = other.context_length,
+        7 => asked.choices = other.choices,
+        8 => asked.moderation = other.moderation,
+        9 => sampling.temperature = theirs.temperature,
+        10 => sampling.top_p = theirs.top_p,
+        11 => sampling.top_k = theirs.top_k,
+        12 => sampling.min_p = theirs.min_p,
+        13 => sampling.presence_penalty = theirs.presence_penalty,
+        14 => sampling.frequency_penalty = theirs.frequency_penalty,
+        15 => sampling.seed = theirs.seed,
+        16 => sampling.logit_bias = theirs.logit_bias,
+        17 => sampling.stop = theirs.stop,
+        18 => sampling.max_tokens = theirs.max_tokens,
+        _ => sampling.top_logprobs = theirs.top_logprobs,
+    }
+    asked
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn keys_are_the_same_where_nothing_that_matters_differs_and_nowhere_else(
+        one in asked(),
+        other in asked(),
+        which in 0..20_usize,
+    ) {
+        for other in [neighbour(one.clone(), other.clone(), which), other] {
+            let is_same = one.meaning() == other.meaning();
+            prop_assert_eq!(one.key() == other.key(), is_same, "{:?} {:?}", one, other);
+        }
+    }
+}

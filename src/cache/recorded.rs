@@ -1,0 +1,36 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::Step;
+
+/// A whole answer, as it went out the first time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// To the last one, [`Step::Total`].
+    pub steps: Vec<Step>,
+    /// What the guards noted of request and answer, for the usage row.
+    pub notes: Option<String>,
+    /// The answer was cut because it was going nowhere.
+    pub cut_loop: bool,
+    /// Whose it was, for those who want it forgotten.
+    pub project_id: String,
+    pub model: String,
+    /// When it was complete, in unix milliseconds.
+    pub at_ms: i64,
+    /// For how long it may be given again.
+    pub life_ms: u64,
+}
+
+impl Recorded {
+    /// For how long it may be given again.
+    pub fn life(&self) -> Duration {
+        Duration::from_millis(self.life_ms)
+    }
+
+    /// About as many bytes as it takes in memory.
+    pub fn weight(&self) -> usize {
+        let steps: usize = self.steps.iter().map(Step::weight).sum();
+        steps + size_of::<Self>() + self.notes.as_ref().map_or(0, String::len)
+    }
+}
