@@ -11,6 +11,7 @@ mod chat;
 mod crash;
 mod engine;
 mod errors;
+mod generated;
 mod guardrails;
 mod harness;
 mod health;
