@@ -20,7 +20,9 @@ mod moderation;
 mod produce;
 mod run;
 mod step;
+mod storing;
 mod validate;
+mod whole;
 
 use std::future::Future;
 use std::sync::atomic::AtomicBool;
@@ -34,7 +36,7 @@ use crate::auth::Principal;
 use crate::cache::{Controls, Key, Plan, Question, Recorded, Status, Turn};
 use crate::config::Price;
 use crate::engine::registry::ServedModel;
-use crate::engine::{EngineError, Prepared};
+use crate::engine::{EngineError, Message, Prepared};
 use crate::http::error::ApiError;
 use crate::limits::{LimitError, RateStatus};
 use crate::openai::chat::ChatRequest;
@@ -43,6 +45,7 @@ use flight::{Entered, Lead, Seat};
 use guard::Guarded;
 use ledger::Ledger;
 use produce::{Keep, Producer};
+use storing::Storing;
 
 pub use check::look;
 pub use flight::Flights;
@@ -52,6 +55,8 @@ pub use moderation::MODERATION_MODEL;
 pub(crate) use moderation::scores;
 pub use run::{Run, Waited};
 pub use step::Step;
+pub use storing::{MOST_METADATA, checked_metadata};
+pub use whole::{Title, Whole};
 
 /// What records call a chat completion.
 pub const CHAT: &str = "chat.completions";
@@ -123,10 +128,15 @@ pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run
     let stream = request.stream.unwrap_or(false);
     let mut ledger = Ledger::open(app, &caller, CHAT, &request.model, stream);
     match answer(app, &caller, request, &mut ledger).await {
-        Ok(Found { model, n, from }) => Ok(match from {
-            Source::Kept(kept) => Run::kept(model, n, &caller, kept, ledger),
-            Source::Made(seat) => Run::made(model, n, &caller, seat, ledger),
-        }),
+        Ok(found) => {
+            let title = Title {
+                id: app.clock.id("chatcmpl-"),
+                created: app.clock.now_secs(),
+                model: found.model.engine.info().id.clone(),
+                system_fingerprint: found.model.engine.info().system_fingerprint.clone(),
+            };
+            Ok(Run::new(title, found, &caller, ledger))
+        }
         Err(failure) => Err(ledger.failed(failure).await),
     }
 }
@@ -136,6 +146,8 @@ struct Found {
     model: ServedModel,
     n: u32,
     from: Source,
+    /// Where it is to be stored.
+    storing: Option<Storing>,
 }
 
 enum Source {
@@ -161,6 +173,7 @@ async fn answer(
         .with(request.cache.take())
         .map_err(Invalid::from)?;
     let moderation = request.moderation.take();
+    let mut storing = Storing::of(app, caller, &mut request)?;
     let mut asked = validate::check(request, &principal.project_id)?;
     let model = model?;
     let n = asked.n;
@@ -194,7 +207,18 @@ async fn answer(
             Err(from) => {
                 ledger.cache(Status::Hit);
                 let _ = caller.cache.set((Status::Hit, Some(key)));
-                return Ok(Found { model, n, from });
+                if storing.is_some() {
+                    // Whoever stores it stores what the guards make of the question.
+                    let mut guarded = Guarded::of(app, caller, policy, false);
+                    guarded.request(&mut asked.generate.messages).await?;
+                    storing = noted(storing, &guarded, &asked.generate.messages);
+                }
+                return Ok(Found {
+                    model,
+                    n,
+                    from,
+                    storing,
+                });
             }
         },
     };
@@ -210,6 +234,8 @@ async fn answer(
     let seen = guarded.request(&mut asked.generate.messages).await;
     ledger.guarded(guarded.noted());
     seen?;
+    let storing = noted(storing, &guarded, &asked.generate.messages);
+    guarded.keep_instructions(&mut asked.generate.messages);
     let late = EngineError::Failed("the prompt was not ready in time".to_owned());
     let since = Instant::now();
     let prepared = model.engine.prepare(asked.generate);
@@ -239,7 +265,19 @@ async fn answer(
         model,
         n,
         from: Source::Made(seat),
+        storing,
     })
+}
+
+/// Nothing is stored that no guard has seen.
+fn noted(storing: Option<Storing>, guarded: &Guarded, messages: &[Message]) -> Option<Storing> {
+    let mut storing = storing?;
+    if guarded.is_unseen {
+        tracing::warn!("a completion is not stored: no guard has seen its question");
+        return None;
+    }
+    storing.question(messages);
+    Some(storing)
 }
 
 /// The answer that is kept or being made, or else the right to make it.

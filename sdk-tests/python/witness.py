@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import httpx2
 import pydantic
 from openai.types import Model
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionDeleted
 from openai.types.shared import ErrorObject
 
 
@@ -14,6 +14,15 @@ class ModelList(pydantic.BaseModel):
     model_config = {"extra": "forbid"}
     object: str
     data: list[Model]
+
+
+class CompletionPage(pydantic.BaseModel):
+    model_config = {"extra": "forbid"}
+    object: str
+    data: list[ChatCompletion]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
 
 
 class ErrorBody(pydantic.BaseModel):
@@ -38,7 +47,12 @@ class Answer:
 
     @property
     def is_chat(self) -> bool:
-        return self.path == "/v1/chat/completions"
+        return self.method == "POST" and self.path == "/v1/chat/completions"
+
+    @property
+    def is_stored(self) -> bool:
+        parent, _, name = self.path.rpartition("/")
+        return parent == "/v1/chat/completions" and name != ""
 
     @property
     def has_a_row(self) -> bool:
@@ -68,6 +82,11 @@ class Answer:
             assert json.loads(self.body)["error"].keys() == {"message", "type", "param", "code"}
         elif self.is_chat:
             strict(ChatCompletion, self.body)
+        elif self.path == "/v1/chat/completions":
+            strict(CompletionPage, self.body)
+        elif self.is_stored:
+            deleted = self.method == "DELETE"
+            strict(ChatCompletionDeleted if deleted else ChatCompletion, self.body)
         elif self.path == "/v1/models":
             strict(ModelList, self.body)
         elif self.path.startswith("/v1/models/"):

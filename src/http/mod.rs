@@ -3,7 +3,7 @@
 //! - [`server`], [`stall`]: connections, their limits, and the way to the end of them
 //! - [`envelope`]: what every request and every answer has in common
 //! - [`routing`]: methods and paths
-//! - [`chat`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`metrics`], [`docs`]: the routes
+//! - [`chat`], [`stored`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`metrics`], [`docs`]: the routes
 //! - [`auth`], [`query`], [`body`], [`payload`], [`sse`], [`error`]: in and out
 
 mod auth;
@@ -29,6 +29,7 @@ mod settings;
 mod spec;
 mod sse;
 mod stall;
+mod stored;
 
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
 use tokio::net::TcpListener;
@@ -42,6 +43,7 @@ pub use spec::openapi_json;
 /// The routes that the OpenAPI document describes.
 type Api = (
     chat::ChatApi,
+    stored::StoredApi,
     models::ModelsApi,
     guardrails::GuardrailsApi,
     limits::LimitsApi,
@@ -83,6 +85,7 @@ fn endpoint(
 ) -> impl Endpoint<Output = Response> + 'static {
     let api: Api = (
         chat::ChatApi,
+        stored::StoredApi,
         models::ModelsApi,
         guardrails::GuardrailsApi,
         limits::LimitsApi,

@@ -49,8 +49,23 @@ pub fn openapi_json() -> String {
 struct Described<T>(PhantomData<T>);
 
 impl<T: OpenApi> OpenApi for Described<T> {
+    /// In a document a path stands once, with whatever is done at it: also where two APIs share
+    /// one.
     fn meta() -> Vec<MetaApi> {
-        T::meta()
+        let mut all: Vec<MetaApi> = Vec::new();
+        for mut api in T::meta() {
+            api.paths.retain_mut(|path| {
+                let known = all.iter_mut().flat_map(|api| &mut api.paths);
+                let mut known = known.filter(|known| known.path == path.path);
+                let Some(known) = known.next() else {
+                    return true;
+                };
+                known.operations.append(&mut path.operations);
+                false
+            });
+            all.push(api);
+        }
+        all
     }
 
     fn register(registry: &mut Registry) {

@@ -12,7 +12,7 @@ use super::error::ApiError;
 use crate::openai::completion::{
     AnswerRole, ChatChunk, ChunkChoice, ChunkObject, Delta, Finish, Logprobs, Usage,
 };
-use crate::pipeline::{Failure, Run, Step};
+use crate::pipeline::{Failure, Run, Step, Title};
 
 const DONE: &str = "data: [DONE]\n\n";
 /// A comment: clients skip it, proxies and sockets stay awake.
@@ -25,10 +25,7 @@ pub struct KeepAlive(pub Duration);
 /// What all chunks of an answer say alike, and what they are to say.
 #[derive(Debug, Clone)]
 pub struct Labels {
-    pub id: String,
-    pub created: i64,
-    pub model: String,
-    pub system_fingerprint: String,
+    pub title: Title,
     pub logprobs: bool,
     pub include_usage: bool,
 }
@@ -167,11 +164,11 @@ impl Labels {
 
     fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<Option<Usage>>) -> ChatChunk {
         ChatChunk {
-            id: self.id.clone(),
+            id: self.title.id.clone(),
             object: ChunkObject::Chunk,
-            created: self.created,
-            model: self.model.clone(),
-            system_fingerprint: self.system_fingerprint.clone(),
+            created: self.title.created,
+            model: self.title.model.clone(),
+            system_fingerprint: self.title.system_fingerprint.clone(),
             choices,
             moderation: None,
             usage,

@@ -5,6 +5,7 @@
 //! - [`completion`]: what it is answered with, whole or in chunks
 //! - [`model`]: the models' listing
 //! - [`moderation`]: texts that are judged
+//! - [`stored`]: chat completions that were stored
 //! - [`page`]: lists a page at a time
 //! - [`error`]: the body of every error
 
@@ -15,3 +16,4 @@ pub mod error;
 pub mod model;
 pub mod moderation;
 pub mod page;
+pub mod stored;

@@ -176,7 +176,6 @@ impl Guarded {
         self.measure(&seen.spent, Direction::Input);
         self.notes.action = seen.action;
         let Some((blocked, param)) = seen.blocked else {
-            self.keep_instructions(messages);
             return Ok(());
         };
         self.audit(blocked, Direction::Input)
@@ -194,9 +193,10 @@ impl Guarded {
         .into())
     }
 
-    /// So that it is noticed when an answer repeats them.
-    fn keep_instructions(&mut self, messages: &mut [Message]) {
-        if !self.policy.looks(GuardName::Leak, Direction::Output) {
+    /// Looks at the instructions of a request that the guards have let through, so that it is
+    /// noticed when an answer repeats them; and may mark them to that end.
+    pub(super) fn keep_instructions(&mut self, messages: &mut [Message]) {
+        if self.is_unseen || !self.policy.looks(GuardName::Leak, Direction::Output) {
             return;
         }
         let is_instruction = |message: &&mut Message| message.role == Role::System;

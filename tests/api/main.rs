@@ -24,6 +24,7 @@ mod raw;
 mod redis;
 mod shutdown;
 mod spec;
+mod stored;
 mod stream;
 mod usage;
 mod usage_api;
