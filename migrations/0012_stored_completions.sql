@@ -2,7 +2,7 @@
 CREATE TABLE stored_completions (
     id         TEXT    NOT NULL PRIMARY KEY,             -- chatcmpl-…, in the order of creation
     project_id TEXT    NOT NULL REFERENCES projects (id),
-    user_id    TEXT,                                     -- whose key or session it was; none: a service account's
+    user_id    TEXT,                                     -- whose key or session; none: a service account's
     created_at INTEGER NOT NULL,                         -- unix seconds
     model      TEXT    NOT NULL,
     metadata   TEXT    NOT NULL,                         -- JSON: object of strings

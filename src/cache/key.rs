@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::engine::{Message, Sampling};
+use crate::engine::{Message, RawPrompt, Sampling};
 
 /// Changes when recorded answers, or what they depend on, change their meaning.
 const FORMAT: u32 = 1;
@@ -28,6 +28,9 @@ pub struct Question<'a> {
     pub policy: &'a str,
     /// As they were sent: what the guards make of them depends on nothing else.
     pub messages: &'a [Message],
+    /// How prompts are to be taken that are no conversation.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub raw: &'a [RawPrompt],
     pub sampling: &'a Sampling,
     pub choices: u32,
     /// The scores that were asked for.

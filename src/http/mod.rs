@@ -3,12 +3,13 @@
 //! - [`server`], [`stall`]: connections, their limits, and the way to the end of them
 //! - [`envelope`]: what every request and every answer has in common
 //! - [`routing`]: methods and paths
-//! - [`chat`], [`stored`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`metrics`], [`docs`]: the routes
+//! - [`chat`], [`completions`], [`stored`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`metrics`], [`docs`]: the routes
 //! - [`auth`], [`query`], [`body`], [`payload`], [`sse`], [`error`]: in and out
 
 mod auth;
 mod body;
 mod chat;
+mod completions;
 mod cors;
 mod docs;
 mod envelope;
@@ -43,6 +44,7 @@ pub use spec::openapi_json;
 /// The routes that the OpenAPI document describes.
 type Api = (
     chat::ChatApi,
+    completions::CompletionsApi,
     stored::StoredApi,
     models::ModelsApi,
     guardrails::GuardrailsApi,
@@ -85,6 +87,7 @@ fn endpoint(
 ) -> impl Endpoint<Output = Response> + 'static {
     let api: Api = (
         chat::ChatApi,
+        completions::CompletionsApi,
         stored::StoredApi,
         models::ModelsApi,
         guardrails::GuardrailsApi,

@@ -16,6 +16,8 @@ use super::Api;
 pub enum Tag {
     /// Conversations.
     Chat,
+    /// Prompts that are continued.
+    Completions,
     /// What can be asked.
     Models,
     /// What is looked for in texts.
@@ -102,14 +104,21 @@ fn with_nulls(mut document: Value) -> Value {
 
 /// What the documentation page offers to send: made of the types alone it would be refused.
 fn with_example(mut document: Value) -> Value {
-    let path = "/components/schemas/CreateChatCompletionRequest";
-    let request = document.pointer_mut(path).and_then(Value::as_object_mut);
-    if let Some(request) = request {
-        let example = json!({
-            "model": "smollm2-135m-instruct",
-            "messages": [{ "role": "user", "content": "Hello!" }],
-        });
-        request.insert("example".to_owned(), example);
+    let messages = json!([{ "role": "user", "content": "Hello!" }]);
+    for (name, field, value) in [
+        ("CreateChatCompletionRequest", "messages", messages),
+        (
+            "CreateCompletionRequest",
+            "prompt",
+            json!("Once upon a time"),
+        ),
+    ] {
+        let path = format!("/components/schemas/{name}");
+        let request = document.pointer_mut(&path).and_then(Value::as_object_mut);
+        if let Some(request) = request {
+            let example = json!({ "model": "smollm2-135m-instruct", field: value });
+            request.insert("example".to_owned(), example);
+        }
     }
     document
 }

@@ -14,7 +14,7 @@ use crate::openai::completion::{
 };
 use crate::pipeline::{Failure, Run, Step, Title};
 
-const DONE: &str = "data: [DONE]\n\n";
+pub const DONE: &str = "data: [DONE]\n\n";
 /// A comment: clients skip it, proxies and sockets stay awake.
 const COMMENT: &str = ": keep-alive\n\n";
 
@@ -30,6 +30,12 @@ pub struct Labels {
     pub include_usage: bool,
 }
 
+/// How the steps of an answer are told in events.
+pub trait Writes {
+    /// The events of a step; empty when it has none.
+    fn events(&mut self, step: Step) -> String;
+}
+
 /// A running answer on its way out. Nothing is buffered: the model's next token is asked for when
 /// the client has taken the one before.
 pub struct Events(BoxStream<'static, String>);
@@ -42,7 +48,11 @@ type Steps = Peekable<BoxStream<'static, Result<Step, Failure>>>;
 ///
 /// # Errors
 /// What went wrong before the answer began.
-pub async fn start(run: Run, labels: Labels, keep_alive: KeepAlive) -> Result<Events, Failure> {
+pub async fn start(
+    run: Run,
+    writer: impl Writes + Send + 'static,
+    keep_alive: KeepAlive,
+) -> Result<Events, Failure> {
     let mut steps = run.steps().boxed().peekable();
     let first = {
         let peek = std::pin::Pin::new(&mut steps).peek();
@@ -52,7 +62,7 @@ pub async fn start(run: Run, labels: Labels, keep_alive: KeepAlive) -> Result<Ev
         return Err(failure.clone());
     }
     let waited = first.is_err().then(|| COMMENT.to_owned());
-    let events = kept_alive(written(steps, labels), keep_alive.0);
+    let events = kept_alive(written(steps, writer), keep_alive.0);
     Ok(Events(stream::iter(waited).chain(events).boxed()))
 }
 
@@ -70,11 +80,15 @@ impl IntoResponse for Events {
 }
 
 /// Each step as the events it is told with. After a failure there is no `[DONE]`.
-fn written(steps: Steps, labels: Labels) -> impl Stream<Item = String> + Send {
-    steps.map(move |step| match step {
-        Ok(step) => labels.events(step),
+fn written(
+    steps: Steps,
+    mut writer: impl Writes + Send + 'static,
+) -> impl Stream<Item = String> + Send {
+    let events = steps.map(move |step| match step {
+        Ok(step) => writer.events(step),
         Err(failure) => event(&ApiError::from(&failure).body()),
-    })
+    });
+    events.filter(|event| std::future::ready(!event.is_empty()))
 }
 
 /// Adds comments wherever the line would be silent for too long.
@@ -90,8 +104,8 @@ fn kept_alive(
     })
 }
 
-impl Labels {
-    fn events(&self, step: Step) -> String {
+impl Writes for Labels {
+    fn events(&mut self, step: Step) -> String {
         match step {
             Step::Begin { index } => {
                 let delta = Delta {
@@ -145,7 +159,9 @@ impl Labels {
             Step::Total(_) => DONE.to_owned(),
         }
     }
+}
 
+impl Labels {
     fn choice(
         &self,
         index: u32,
@@ -177,7 +193,7 @@ impl Labels {
 }
 
 /// JSON has no line breaks of its own, so one line of data is enough.
-fn event(data: &impl Serialize) -> String {
+pub fn event(data: &impl Serialize) -> String {
     let data = serde_json::to_string(data).unwrap_or_default();
     format!("data: {data}\n\n")
 }

@@ -68,6 +68,8 @@ pub(super) struct Guarded {
     notes: Notes,
     /// The policy has let a request through that no guard has seen.
     pub(super) is_unseen: bool,
+    /// What the model says is the rest of a text, not an answer.
+    pub(super) is_verbatim: bool,
 }
 
 /// What the usage row keeps: kinds and numbers, never texts.
@@ -123,6 +125,7 @@ impl Guarded {
                 cut_loop: false,
             },
             is_unseen: false,
+            is_verbatim: false,
             policy,
             context: Context::default(),
             clock: app.clock.clone(),
@@ -219,13 +222,17 @@ impl Guarded {
         let masks = self
             .guardrails
             .masks(&self.policy, Direction::Output, &self.project_id, []);
-        Answer::new(
+        let answer = Answer::new(
             &self.guardrails,
             &self.policy,
             masks,
             &self.context,
             is_thinking,
-        )
+        );
+        if self.is_verbatim {
+            return answer.verbatim();
+        }
+        answer
     }
 
     /// What is said in place of an answer that was stopped.

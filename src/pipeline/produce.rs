@@ -1,5 +1,6 @@
 //! Makes an answer: the model's words through the guards, into the log that its readers read.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +38,13 @@ pub(super) struct Keep {
 /// An answer that is being made.
 pub(super) struct Producer {
     model: ServedModel,
+    /// What is being answered.
     prepared: Prepared,
+    /// What is to be answered next.
+    rest: VecDeque<Prepared>,
+    /// Answers to each of them.
+    each: u32,
+    /// All together.
     choices: u32,
     /// The choice that is being generated.
     index: u32,
@@ -64,7 +71,8 @@ impl Producer {
     pub(super) fn new(
         model: ServedModel,
         prepared: Prepared,
-        choices: u32,
+        rest: VecDeque<Prepared>,
+        each: u32,
         caller: &Caller,
         guarded: Guarded,
         lead: &Lead,
@@ -73,7 +81,9 @@ impl Producer {
             answer: guarded.answer(prepared.is_thinking),
             model,
             prepared,
-            choices,
+            choices: choices(&rest, each),
+            rest,
+            each,
             index: 0,
             generation: None,
             place: None,
@@ -203,6 +213,7 @@ impl Producer {
     async fn end(&mut self, mut finish: Finish, usage: TokenUsage) -> Result<Vec<Step>, Failure> {
         self.generation = None;
         let index = self.index;
+        let is_first = index.is_multiple_of(self.each);
         let is_loop = self.answer.cut() == Some(Cut::Loop);
         let mut last = Vec::new();
         if let Some(Cut::Blocked(blocked)) = self.answer.cut() {
@@ -226,6 +237,8 @@ impl Producer {
                 tally.finish = Some(finish);
                 tally.input = usage.prompt_tokens;
                 tally.cached = usage.cached_tokens;
+            } else if is_first {
+                tally.cached = tally.cached.saturating_add(usage.cached_tokens);
             }
             let output = tally.output.saturating_sub(pieces);
             tally.output = output.saturating_add(usage.completion_tokens);
@@ -272,14 +285,28 @@ impl Producer {
         let Some(place) = self.place.clone() else {
             return Err(EngineError::Failed("there is no place".to_owned()).into());
         };
+        if self.index > 0 && self.index.is_multiple_of(self.each) {
+            self.next_prompt();
+        }
         let mut prepared = self.prepared.clone();
         if let Some(seed) = &mut prepared.sampling.seed {
-            // Each choice its own, and the first the one that was asked for.
-            *seed = seed.wrapping_add(u64::from(self.index));
+            // Each choice its own, and a prompt's first the one that was asked for.
+            let choice = self.index.checked_rem(self.each).unwrap_or(0);
+            *seed = seed.wrapping_add(u64::from(choice));
         }
         let started = self.model.engine.generate(prepared, place);
         self.generation = Some(bounded(&self.cut, LONGEST_SILENCE, silent(), started).await?);
         Ok(())
+    }
+
+    /// Goes on to the next of several prompts.
+    fn next_prompt(&mut self) {
+        if let Some(next) = self.rest.pop_front() {
+            self.prepared = next;
+            let prompt = u32::try_from(self.prepared.prompt.len()).unwrap_or(u32::MAX);
+            self.flight
+                .tally(|tally| tally.input = tally.input.saturating_add(prompt));
+        }
     }
 
     async fn event(&mut self) -> Result<Event, Failure> {
@@ -324,6 +351,12 @@ impl Producer {
         };
         keep.cache.put(keep.key, recorded, keep.turn);
     }
+}
+
+/// All answers to one prompt and the `rest`.
+pub(super) fn choices(rest: &VecDeque<Prepared>, each: u32) -> u32 {
+    let prompts = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+    prompts.saturating_add(1).saturating_mul(each)
 }
 
 fn silent() -> EngineError {

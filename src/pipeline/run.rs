@@ -68,7 +68,14 @@ fn micros(time: Duration) -> u64 {
 
 impl Run {
     /// An answer that was found: it is given again, or being made, for this or for another request.
-    pub(super) fn new(title: Title, found: Found, caller: &Caller, ledger: Ledger) -> Self {
+    pub(super) fn new(id: String, found: Found, caller: &Caller, ledger: Ledger) -> Self {
+        let model = found.model.engine.info();
+        let title = Title {
+            id,
+            created: caller.arrived_ms / 1000,
+            model: model.id.clone(),
+            system_fingerprint: model.system_fingerprint.clone(),
+        };
         let source = match found.from {
             super::Source::Kept(answer) => Source::Kept { answer, at: 0 },
             super::Source::Made(seat) => Source::Made(seat),

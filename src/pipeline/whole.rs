@@ -11,7 +11,7 @@ use super::Step;
 /// What all of an answer says alike.
 #[derive(Debug, Clone)]
 pub struct Title {
-    /// `chatcmpl-` and what makes it unique.
+    /// `chatcmpl-` or `cmpl-`, and what makes it unique.
     pub id: String,
     /// Unix seconds.
     pub created: i64,

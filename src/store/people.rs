@@ -207,8 +207,8 @@ impl Store {
     }
 
     /// Removes a person from the organization: they are signed out, their keys end, what is known
-    /// of them goes: address, names, addresses of the network, stored completions. Records keep their id, and a keyed hash
-    /// of what an outside issuer calls them keeps them from coming back.
+    /// of them goes: address, names, addresses of the network, stored completions. Records keep
+    /// their id, and a keyed hash of what an outside issuer calls them keeps them from coming back.
     ///
     /// # Errors
     /// [`PersonError`].

@@ -8,6 +8,7 @@ mod browser;
 mod cache;
 mod cache_shared;
 mod chat;
+mod completions;
 mod crash;
 mod engine;
 mod errors;

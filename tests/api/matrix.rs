@@ -42,6 +42,7 @@ POST   /auth/second_factor/recovery_codes person {"code": "x"}
 POST   /auth/second_factor/remove        person  {"password": "x", "code": "x"}
 
 POST   /v1/chat/completions              models model.request  {"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}
+POST   /v1/completions                   models model.request  {"model": "echo", "prompt": "Hi"}
 GET    /v1/chat/completions              models stored_completions.read
 GET    /v1/chat/completions/{completion_id}    models stored_completions.read
 POST   /v1/chat/completions/{completion_id}    models stored_completions.write  {"metadata": null}

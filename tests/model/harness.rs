@@ -86,6 +86,7 @@ pub async fn place() -> Arc<Place> {
 pub fn request(messages: Vec<Message>, sampling: Sampling) -> GenerateRequest {
     GenerateRequest {
         messages,
+        raw: None,
         sampling,
         scope: "test".into(),
     }

@@ -28,6 +28,7 @@ impl Asked {
             context_length: self.context_length,
             policy: &self.policy,
             messages: &self.messages,
+            raw: &[],
             sampling: &self.sampling,
             choices: self.choices,
             moderation: self.moderation.as_deref(),

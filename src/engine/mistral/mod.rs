@@ -144,7 +144,7 @@ impl Engine for MistralEngine {
 
     async fn prepare(&self, request: GenerateRequest) -> Result<Prepared, EngineError> {
         let limit = self.info.context_length;
-        let messages = request.messages;
+        let (messages, raw) = (request.messages, request.raw);
         // No token is longer than the longest: a prompt far beyond the context is known at sight.
         let bytes: usize = messages.iter().map(|m| m.content.len()).sum();
         let at_least = u32::try_from(bytes / self.encoder.longest_token()).unwrap_or(u32::MAX);
@@ -158,10 +158,18 @@ impl Engine for MistralEngine {
         let turn = self.encoding.clone().acquire_owned().await;
         let turn = turn.map_err(|error| EngineError::Failed(error.to_string()))?;
         let encoder = self.encoder.clone();
-        let is_thinking = encoder.begins_thoughts();
+        let is_thinking = raw.is_none() && encoder.begins_thoughts();
         let encode = move || {
             let _turn = turn;
-            encoder.encode_chat(&messages)
+            match raw {
+                None => encoder.encode_chat(&messages),
+                Some(raw) => {
+                    let text = messages
+                        .first()
+                        .map_or("", |message| message.content.as_str());
+                    encoder.encode_raw(raw, text)
+                }
+            }
         };
         let prompt = tokio::task::spawn_blocking(encode)
             .await
@@ -190,6 +198,24 @@ impl Engine for MistralEngine {
             sampling,
             scope: request.scope,
         })
+    }
+
+    fn text_of(&self, tokens: &[u32]) -> Result<String, EngineError> {
+        let limit = self.info.context_length;
+        let length = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
+        if length >= limit {
+            return Err(EngineError::ContextLength {
+                limit,
+                prompt: length,
+            });
+        }
+        let vocabulary = self.encoder.vocab_size();
+        self.encoder
+            .text_of(tokens)
+            .map_err(|id| EngineError::Invalid {
+                param: "prompt",
+                message: format!("Token id {id} is not in the model's vocabulary of {vocabulary}."),
+            })
     }
 
     async fn generate(

@@ -223,6 +223,30 @@ fn the_tokenizer_says_what_the_file_says() {
 }
 
 #[test]
+fn a_raw_prompt_is_taken_as_the_tokenizer_takes_it() {
+    let (model, _dir) = Made::good().convert().expect("a model");
+    let encoder = ChatEncoder::load(&model).expect("an encoder");
+    let names = |text: &str| -> Vec<String> {
+        let ids = encoder.encode_raw(RawPrompt::Text, text).expect("ids");
+        ids.into_iter()
+            .map(|id| encoder.token_name(id).to_owned())
+            .collect()
+    };
+    assert_eq!(names("he</s>he"), ["<s>", "he", "</s>", "he"]);
+    assert_eq!(names("<s>he"), ["<s>", "he"]);
+    assert_eq!(names(""), ["<s>"]);
+
+    let ids = encoder
+        .encode_raw(RawPrompt::Text, "he</s> he")
+        .expect("ids");
+    assert_eq!(encoder.text_of(&ids).as_deref(), Ok("<s>he</s> he"));
+    assert_eq!(encoder.text_of(&[u32::MAX]), Err(u32::MAX));
+    let some = RawPrompt::Tokens(ids[1..].to_vec());
+    let kept = encoder.encode_raw(some, "he</s> he").expect("ids");
+    assert_eq!(kept, ids[1..]);
+}
+
+#[test]
 fn a_bos_token_is_put_in_front_once_or_never() {
     let first_two = |made: Made| {
         let (model, _dir) = made.convert().expect("a model");
