@@ -23,6 +23,7 @@ mod prompts;
 mod run;
 mod step;
 mod storing;
+mod tools;
 mod validate;
 mod whole;
 
@@ -226,6 +227,10 @@ async fn answer(
             policy: &policy.digest,
             messages: &asked.generate.messages,
             raw: &asked.raw,
+            tools: &asked.generate.tools,
+            form: &asked.generate.form,
+            effort: asked.generate.effort,
+            calls: asked.calls.as_deref(),
             sampling: &asked.generate.sampling,
             choices: n,
             moderation: moderation.as_ref().map(moderation::mode),
@@ -242,7 +247,7 @@ async fn answer(
                 if storing.is_some() {
                     // Whoever stores it stores what the guards make of the question.
                     let mut guarded = Guarded::of(app, caller, policy, false);
-                    guarded.request(&mut asked.generate.messages).await?;
+                    guarded.request(&mut asked.generate).await?;
                     storing = noted(storing, &guarded, &asked.generate.messages);
                 }
                 return Ok(Found {
@@ -265,7 +270,7 @@ async fn answer(
 
     let mut guarded = Guarded::of(app, caller, policy, moderation.is_some());
     guarded.is_verbatim = !asked.raw.is_empty();
-    let seen = guarded.request(&mut asked.generate.messages).await;
+    let seen = guarded.request(&mut asked.generate).await;
     ledger.guarded(guarded.noted());
     seen?;
     let storing = noted(storing, &guarded, &asked.generate.messages);
@@ -273,24 +278,25 @@ async fn answer(
     let Asked {
         n: each,
         model: name,
+        calls,
         texts,
         ..
     } = asked;
     let since = Instant::now();
-    let mut rest = VecDeque::new();
+    let mut prompts = VecDeque::new();
     for request in Asked::requests(asked.generate, asked.raw, &texts) {
         let late = EngineError::Failed("the prompt was not ready in time".to_owned());
         let prepared = model.engine.prepare(request);
-        rest.push_back(bounded(&caller.cut, LONGEST_SILENCE, late, prepared).await?);
+        prompts.push_back(bounded(&caller.cut, LONGEST_SILENCE, late, prepared).await?);
     }
     caller.waited.add(since.elapsed());
     let permit = ledger.permit().ok_or(LimitError::Unavailable)?;
     if !asks_for_length {
-        for prepared in &mut rest {
+        for prepared in &mut prompts {
             fit(prepared, n, permit.most_tokens());
         }
     }
-    let (tokens, nanousd) = most(&rest, each, app.config.prices.get(&name));
+    let (tokens, nanousd) = most(&prompts, each, app.config.prices.get(&name));
     permit.reserve(tokens, nanousd).await?;
     caller.tell(permit.status());
     let keep = kept.and_then(|(plan, key)| {
@@ -304,8 +310,8 @@ async fn answer(
         })
     });
     let none = || EngineError::Failed("there is no prompt".to_owned());
-    let first = rest.pop_front().ok_or_else(none)?;
-    let producer = Producer::new(model.clone(), first, rest, each, caller, guarded, &lead);
+    let producer = Producer::new(model.clone(), prompts, each, caller, guarded, calls, &lead);
+    let producer = producer.ok_or_else(none)?;
     let gone = || EngineError::Failed("there is no seat".to_owned());
     let seat = producer.start(lead, keep).ok_or_else(gone)?;
     Ok(Found {

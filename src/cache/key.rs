@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::engine::{Message, RawPrompt, Sampling};
+use crate::calls::Tools;
+use crate::engine::{Effort, Form, Message, RawPrompt, Sampling, Tool};
 
 /// Changes when recorded answers, or what they depend on, change their meaning.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What an answer is kept under: a digest of all that it depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +32,11 @@ pub struct Question<'a> {
     /// How prompts are to be taken that are no conversation.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub raw: &'a [RawPrompt],
+    pub tools: &'a [Tool],
+    pub form: &'a Form,
+    pub effort: Option<Effort>,
+    /// What counts as a call.
+    pub calls: Option<&'a Tools>,
     pub sampling: &'a Sampling,
     pub choices: u32,
     /// The scores that were asked for.

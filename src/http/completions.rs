@@ -183,7 +183,8 @@ impl Writes for Telling {
                 self.chunk(index, format!("{gap}{text}"), None, None)
             }
             Step::End { index, finish } => self.chunk(index, String::new(), None, Some(finish)),
-            Step::Moderated(_) => String::new(),
+            // Nothing can be called here, nor are scores asked for.
+            Step::Call { .. } | Step::Arguments { .. } | Step::Moderated(_) => String::new(),
             Step::Total(usage) if self.include_usage => {
                 event(&self.told(Vec::new(), Some(Some(usage)))) + DONE
             }
@@ -218,7 +219,10 @@ async fn collect(run: Run, mut telling: Telling) -> Result<TextCompletion, Failu
     let mut usage = Usage::new(0, 0, 0);
     while let Some(step) = steps.try_next().await? {
         match step {
-            Step::Begin { .. } | Step::Moderated(_) => {}
+            Step::Begin { .. }
+            | Step::Call { .. }
+            | Step::Arguments { .. }
+            | Step::Moderated(_) => {}
             Step::Text { text, logprobs, .. } => {
                 one.text.push_str(&text);
                 one.tokens.extend(logprobs);

@@ -107,6 +107,8 @@ impl StoredApi {
             role: message.role,
             content: Some(message.content),
             name: message.name,
+            tool_calls: Some(message.tool_calls).filter(|calls| !calls.is_empty()),
+            tool_call_id: message.tool_call_id,
             content_parts: None,
         });
         let mut messages: Vec<_> = messages.collect();

@@ -8,6 +8,7 @@ use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
 use super::moderation::Moderation;
+use super::tools::{Call, CallDelta};
 use crate::engine::{FinishReason, TokenLogprob, TokenText};
 
 /// What OpenAI puts in place of a log probability that has no finite value.
@@ -68,6 +69,9 @@ pub struct AnswerMessage {
     /// What the model thought aloud.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
+    /// What the model asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<Call>>,
 }
 
 /// The role of whatever a model says.
@@ -87,6 +91,8 @@ pub enum Finish {
     Stop,
     /// The bound on the answer's length, or the model's context, was reached.
     Length,
+    /// The model asks for calls.
+    ToolCalls,
     /// The guardrails stopped the answer.
     ContentFilter,
 }
@@ -97,6 +103,7 @@ impl Finish {
         match self {
             Finish::Stop => "stop",
             Finish::Length => "length",
+            Finish::ToolCalls => "tool_calls",
             Finish::ContentFilter => "content_filter",
         }
     }
@@ -192,6 +199,13 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// The same, a part of the completion being thoughts.
+    #[must_use]
+    pub fn with_reasoning(mut self, tokens: u32) -> Self {
+        self.completion_tokens_details.reasoning_tokens = tokens.min(self.completion_tokens);
+        self
+    }
+
     pub fn new(prompt_tokens: u32, cached_tokens: u32, completion_tokens: u32) -> Self {
         Self {
             prompt_tokens,
@@ -276,6 +290,9 @@ pub struct Delta {
     /// What the model thinks aloud.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
+    /// What the model asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<CallDelta>>,
 }
 
 #[cfg(test)]

@@ -19,3 +19,4 @@ pub mod model;
 pub mod moderation;
 pub mod page;
 pub mod stored;
+pub mod tools;

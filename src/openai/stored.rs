@@ -7,6 +7,8 @@ use poem_openapi::types::Any;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::tools::Call;
+
 /// What is to be different about a stored completion.
 #[derive(Debug, Clone, Deserialize, Object)]
 #[oai(rename = "UpdateChatCompletionRequest")]
@@ -35,6 +37,12 @@ pub struct StoreMessage {
     /// As the guards let it through; the texts of several parts are joined by line breaks.
     pub content: Option<String>,
     pub name: Option<String>,
+    /// What the model has asked for in this turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<Call>>,
+    /// Which call this is the answer to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
     /// Always null: parts are stored as one text.
     pub content_parts: Option<Vec<Any<Value>>>,
 }

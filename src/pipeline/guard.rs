@@ -7,8 +7,9 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::app::App;
+use crate::calls::Tools;
 use crate::clock::Clock;
-use crate::engine::{Message, Role};
+use crate::engine::{GenerateRequest, Message, Role, Tool};
 use crate::guardrails::{
     Action, Answer, Blocked, Checked, Context, Direction, Finding, GuardName, Guardrails,
     Instructions, OnFailure, Originals, Place, Policy, Spent,
@@ -145,23 +146,27 @@ impl Guarded {
     ///
     /// # Errors
     /// [`GuardFailure`].
-    pub(super) async fn request(&mut self, messages: &mut Vec<Message>) -> Result<(), Failure> {
+    pub(super) async fn request(&mut self, request: &mut GenerateRequest) -> Result<(), Failure> {
         let (guardrails, policy) = (self.guardrails.clone(), self.policy.clone());
         let scope = self.project_id.clone();
-        let fallback = (policy.rules.on_failure == OnFailure::Allow).then(|| messages.clone());
-        let texts = std::mem::take(messages);
+        let texts = (
+            std::mem::take(&mut request.messages),
+            std::mem::take(&mut request.tools),
+        );
+        let fallback = (policy.rules.on_failure == OnFailure::Allow).then(|| texts.clone());
         let see = move || see(&guardrails, &policy, &scope, texts);
         let seen = match (blocking(&self.turns, see).await, fallback) {
             (Ok(seen), _) => seen,
             (Err(_), Some(unseen)) => {
                 tracing::warn!("the policy lets a request through that no guard has seen");
-                *messages = unseen;
+                (request.messages, request.tools) = unseen;
                 self.is_unseen = true;
                 return Ok(());
             }
             (Err(failure), None) => return Err(failure.into()),
         };
-        *messages = seen.messages;
+        request.messages = seen.messages;
+        request.tools = seen.tools;
         self.context.originals = Arc::new(seen.originals);
         for (place, findings) in &seen.findings {
             let counting = findings.iter().filter(|f| self.policy.counts(f, *place));
@@ -218,7 +223,7 @@ impl Guarded {
     }
 
     /// The way out for one choice.
-    pub(super) fn answer<T>(&self, is_thinking: bool) -> Answer<T> {
+    pub(super) fn answer<T>(&self, is_thinking: bool, tools: Option<Arc<Tools>>) -> Answer<T> {
         let masks = self
             .guardrails
             .masks(&self.policy, Direction::Output, &self.project_id, []);
@@ -228,11 +233,16 @@ impl Guarded {
             masks,
             &self.context,
             is_thinking,
+            tools,
         );
         if self.is_verbatim {
             return answer.verbatim();
         }
         answer
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     /// What is said in place of an answer that was stopped.
@@ -311,6 +321,7 @@ async fn blocking<T: Send + 'static>(
 /// Messages that the guards have seen.
 struct Seen {
     messages: Vec<Message>,
+    tools: Vec<Tool>,
     originals: Originals,
     findings: Vec<(Place, Vec<Finding>)>,
     action: Action,
@@ -322,16 +333,38 @@ fn see(
     guardrails: &Guardrails,
     policy: &Arc<Policy>,
     scope: &str,
-    mut messages: Vec<Message>,
+    (mut messages, mut tools): (Vec<Message>, Vec<Tool>),
 ) -> Seen {
-    let texts = messages
-        .iter()
-        .flat_map(|message| message.name.iter().chain([&message.content]));
-    let mut masks = guardrails.masks(policy, Direction::Input, scope, texts.map(String::as_str));
+    let texts = messages.iter().flat_map(|message| {
+        let calls = message.tool_calls.iter().map(|call| &call.arguments);
+        message.name.iter().chain([&message.content]).chain(calls)
+    });
+    let told = tools.iter().filter_map(|tool| tool.description.as_ref());
+    let texts = texts.chain(told).map(String::as_str);
+    let mut masks = guardrails.masks(policy, Direction::Input, scope, texts);
     let mut findings = Vec::new();
     let mut spent = Spent::default();
     let mut action = Action::Allow;
     let mut blocked = None;
+    let mut check = |place: Place, param: &dyn Fn() -> String, text: &mut String| {
+        let checked = guardrails.check(policy, Direction::Input, place, text, &mut masks);
+        let Checked {
+            action: came_to,
+            text: masked,
+            findings: found,
+            blocked: why,
+            spent: took,
+        } = checked;
+        action = action.max(came_to);
+        spent.add(&took);
+        findings.push((place, found));
+        if let (Some(why), None) = (why, &blocked) {
+            blocked = Some((why, param()));
+        }
+        if came_to == Action::Mask {
+            *text = masked;
+        }
+    };
     for (i, message) in messages.iter_mut().enumerate() {
         let place = match message.role {
             Role::System => Place::Instructions,
@@ -339,34 +372,55 @@ fn see(
             Role::Assistant => Place::Assistant,
             Role::Tool => Place::Tool,
         };
-        let name = message.name.as_mut().map(|name| ("name", name));
-        for (field, text) in name.into_iter().chain([("content", &mut message.content)]) {
-            let checked = guardrails.check(policy, Direction::Input, place, text, &mut masks);
-            let Checked {
-                action: came_to,
-                text: masked,
-                findings: found,
-                blocked: why,
-                spent: took,
-            } = checked;
-            action = action.max(came_to);
-            spent.add(&took);
-            findings.push((place, found));
-            if let (Some(why), None) = (why, &blocked) {
-                blocked = Some((why, format!("messages[{i}].{field}")));
-            }
-            if came_to == Action::Mask {
-                *text = masked;
-            }
+        if let Some(name) = &mut message.name {
+            check(place, &|| format!("messages[{i}].name"), name);
         }
+        check(
+            place,
+            &|| format!("messages[{i}].content"),
+            &mut message.content,
+        );
+        for (j, call) in message.tool_calls.iter_mut().enumerate() {
+            let param = || format!("messages[{i}].tool_calls[{j}].function.arguments");
+            check(place, &param, &mut call.arguments);
+        }
+    }
+    // Whoever writes a tool's description speaks to the model as a tool does.
+    for (i, tool) in tools.iter_mut().enumerate() {
+        if let Some(description) = &mut tool.description {
+            let param = || format!("tools[{i}].function.description");
+            check(Place::Tool, &param, description);
+        }
+        described(&mut tool.parameters, &mut |text| {
+            let param = || format!("tools[{i}].function.parameters");
+            check(Place::Tool, &param, text);
+        });
     }
     Seen {
         messages,
+        tools,
         originals: masks.into_originals(),
         findings,
         action,
         blocked,
         spent,
+    }
+}
+
+/// What a schema tells the model in words.
+fn described(schema: &mut serde_json::Value, see: &mut dyn FnMut(&mut String)) {
+    use serde_json::Value;
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(|item| described(item, see)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if name == "description" || name == "title" => see(text),
+                    value => described(value, see),
+                }
+            }
+        }
+        _ => {}
     }
 }
 

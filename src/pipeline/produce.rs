@@ -12,6 +12,8 @@ use super::flight::{Flight, Lead, Seat};
 use super::guard::Guarded;
 use super::{Caller, Failure, LONGEST_SILENCE, Step, bounded};
 use crate::cache::{Cache, Key, Recorded, Turn};
+use crate::calls::Tools;
+use crate::clock::Clock;
 use crate::engine::admission::Place;
 use crate::engine::registry::ServedModel;
 use crate::engine::{EngineError, Event, Generation, Prepared, TokenLogprob, TokenUsage};
@@ -56,6 +58,13 @@ pub(super) struct Producer {
     answer: Answer<TokenLogprob>,
     /// Whether any text of this choice went out.
     has_spoken: bool,
+    /// What may be called.
+    tools: Option<Arc<Tools>>,
+    /// The call of this choice that is being made, counted from 0, and whether it is a custom one.
+    call: Option<(u32, bool)>,
+    /// Tokens of thoughts in the choices before.
+    reasoned: u32,
+    clock: Clock,
     /// Pieces of text of this choice so far.
     pieces: u32,
     /// Choices that may not be given to others: stopped by the guards, or cut for their length.
@@ -68,21 +77,28 @@ pub(super) struct Producer {
 }
 
 impl Producer {
+    /// None without a prompt. `each` is how many answers there are to be to each of them.
     pub(super) fn new(
         model: ServedModel,
-        prepared: Prepared,
-        rest: VecDeque<Prepared>,
+        mut prompts: VecDeque<Prepared>,
         each: u32,
         caller: &Caller,
         guarded: Guarded,
+        tools: Option<Arc<Tools>>,
         lead: &Lead,
-    ) -> Self {
-        Self {
-            answer: guarded.answer(prepared.is_thinking),
+    ) -> Option<Self> {
+        let all = u32::try_from(prompts.len()).unwrap_or(u32::MAX);
+        let prepared = prompts.pop_front()?;
+        Some(Self {
+            answer: guarded.answer(prepared.is_thinking, tools.clone()),
+            tools,
+            call: None,
+            reasoned: 0,
+            clock: guarded.clock(),
             model,
             prepared,
-            choices: choices(&rest, each),
-            rest,
+            choices: all.saturating_mul(each),
+            rest: prompts,
             each,
             index: 0,
             generation: None,
@@ -95,7 +111,7 @@ impl Producer {
             key_id: caller.principal.key_id.clone(),
             cut: caller.cut.clone(),
             flight: lead.flight(),
-        }
+        })
     }
 
     /// Makes the answer on a task of its own, for as long as anybody reads it. The seat is the
@@ -198,15 +214,35 @@ impl Producer {
         self.has_spoken |= pieces
             .iter()
             .any(|piece| matches!(piece, Piece::Content { .. }));
-        self.flight
-            .push(pieces.into_iter().map(|piece| match piece {
-                Piece::Reasoning(text) => Step::Reasoning { index, text },
-                Piece::Content { text, tokens } => Step::Text {
+        let mut steps = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            steps.extend(match piece {
+                Piece::Reasoning(text) => Some(Step::Reasoning { index, text }),
+                Piece::Content { text, tokens } => Some(Step::Text {
                     index,
                     text,
                     logprobs: tokens,
-                },
-            }));
+                }),
+                Piece::Call { name, is_custom } => {
+                    let call = self.call.map_or(0, |(call, _)| call.saturating_add(1));
+                    self.call = Some((call, is_custom));
+                    Some(Step::Call {
+                        index,
+                        call,
+                        id: self.clock.id("call_"),
+                        name,
+                        is_custom,
+                    })
+                }
+                Piece::Arguments(text) => self.call.map(|(call, is_custom)| Step::Arguments {
+                    index,
+                    call,
+                    text,
+                    is_custom,
+                }),
+            });
+        }
+        self.flight.push(steps);
     }
 
     /// Ends a choice, and with the last one the answer.
@@ -225,6 +261,10 @@ impl Producer {
             });
             let audited = self.guarded.audit(blocked, Direction::Output).await;
             audited.map_err(|error| RecordError(error.to_string()))?;
+        }
+        let is_named = self.tools.as_ref().is_some_and(|tools| tools.is_named);
+        if finish == Finish::Stop && self.answer.has_called() && !is_named {
+            finish = Finish::ToolCalls;
         }
         self.stopped |= finish == Finish::ContentFilter;
         self.cut_for_length |= finish == Finish::Length;
@@ -246,9 +286,12 @@ impl Producer {
             tally.cut_loop |= is_loop;
             total = Usage::new(tally.input, tally.cached, tally.output);
         });
+        self.reasoned = self.reasoned.saturating_add(self.answer.reasoned());
+        let total = total.with_reasoning(self.reasoned);
+        self.call = None;
         self.has_spoken = false;
         self.index += 1;
-        self.answer = self.guarded.answer(self.prepared.is_thinking);
+        self.answer = (self.guarded).answer(self.prepared.is_thinking, self.tools.clone());
         last.push(Step::End { index, finish });
         if self.index >= self.choices {
             let moderation = self.guarded.moderation();
@@ -351,12 +394,6 @@ impl Producer {
         };
         keep.cache.put(keep.key, recorded, keep.turn);
     }
-}
-
-/// All answers to one prompt and the `rest`.
-pub(super) fn choices(rest: &VecDeque<Prepared>, each: u32) -> u32 {
-    let prompts = u32::try_from(rest.len()).unwrap_or(u32::MAX);
-    prompts.saturating_add(1).saturating_mul(each)
 }
 
 fn silent() -> EngineError {

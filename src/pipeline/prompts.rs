@@ -1,6 +1,8 @@
 //! Prompts that are continued as they are: `/v1/completions`.
 
-use crate::engine::{Engine, EngineError, GenerateRequest, Message, RawPrompt, Role, Sampling};
+use crate::engine::{
+    Engine, EngineError, Form, GenerateRequest, Message, RawPrompt, Role, Sampling,
+};
 use crate::openai::legacy::{CompletionRequest, Prompt};
 
 use super::Failure;
@@ -51,20 +53,20 @@ pub(super) fn check(request: CompletionRequest, tenant: &str) -> Result<Asked, I
         );
         return Err(invalid("prompt", Some("array_above_max_length"), message));
     }
-    let message = |content| Message {
-        role: Role::User,
-        content,
-        name: None,
-    };
+    let message = |content| Message::new(Role::User, content);
     let (raw, texts): (Vec<_>, Vec<_>) = prompts.into_iter().unzip();
     Ok(Asked {
         model: request.model,
         generate: GenerateRequest {
             messages: texts.iter().cloned().map(message).collect(),
             raw: None,
+            tools: Vec::new(),
+            form: Form::Free,
+            effort: None,
             sampling,
             scope: tenant.into(),
         },
+        calls: None,
         n: u32::try_from(each).unwrap_or(1),
         raw,
         texts,
@@ -160,6 +162,9 @@ impl Asked {
                 RawPrompt::Text
             }),
             messages: vec![message],
+            tools: Vec::new(),
+            form: Form::Free,
+            effort: None,
             sampling: sampling.clone(),
             scope: scope.clone(),
         });

@@ -165,7 +165,7 @@ impl Run {
                 self.ledger.completed().await?;
                 Ok(step)
             }
-            Step::Total(_) => Ok(Step::Total(self.usage)),
+            Step::Total(total) => Ok(Step::Total(self.told(total))),
             step => {
                 if let Some(storing) = &mut self.storing {
                     storing.add(&step);
@@ -173,6 +173,12 @@ impl Run {
                 Ok(step)
             }
         }
+    }
+
+    /// The usage as it is recorded, with what is known of it besides.
+    fn told(&self, total: Usage) -> Usage {
+        let details = total.completion_tokens_details;
+        self.usage.with_reasoning(details.reasoning_tokens)
     }
 
     /// Stores the answer, if it is to be, of which the end of the last choice is known.
@@ -184,17 +190,15 @@ impl Run {
         // What comes after the last choice is stored too.
         loop {
             let step = self.step().await?;
-            let is_last = matches!(step, Step::Total(_));
-            if !is_last {
-                storing.add(&step);
-            }
-            self.ahead.push_back(step);
-            if is_last {
-                break;
+            self.ahead.push_back(step.clone());
+            match step {
+                Step::Total(total) => {
+                    storing.add(&Step::Total(self.told(total)));
+                    return Ok(storing.write(self.title.clone()).await?);
+                }
+                step => storing.add(&step),
             }
         }
-        storing.add(&Step::Total(self.usage));
-        Ok(storing.write(self.title.clone()).await?)
     }
 
     /// What this request has to do with what its answer has come to.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::app::App;
-use crate::engine::Message;
+use crate::engine::{Message, ToolCall};
 use crate::openai::chat::ChatRequest;
+use crate::openai::tools::Call;
 use crate::records::RecordError;
 use crate::store::{Store, StoredCompletion, StoredMessage};
 
@@ -58,6 +59,8 @@ impl Storing {
             role: message.role.as_str().to_owned(),
             content: message.content.clone(),
             name: message.name.clone(),
+            tool_calls: message.tool_calls.iter().map(called).collect(),
+            tool_call_id: message.tool_call_id.clone(),
         });
         self.messages = messages.collect();
     }
@@ -89,6 +92,13 @@ impl Storing {
         }
         Ok(())
     }
+}
+
+/// A call of an earlier turn. The engine knows no custom tools but functions.
+fn called(call: &ToolCall) -> Call {
+    let mut shown = Call::new(call.id.clone(), call.name.clone(), false);
+    shown.push(&call.arguments);
+    shown
 }
 
 /// Metadata within OpenAI's bounds: 16 pairs, keys of 64 and values of 512 characters.

@@ -5,6 +5,7 @@ use crate::openai::completion::{
     AnswerMessage, AnswerRole, ChatCompletion, Choice, CompletionObject, Logprobs, Usage,
 };
 use crate::openai::moderation::Moderation;
+use crate::openai::tools::Call;
 
 use super::Step;
 
@@ -54,6 +55,21 @@ impl Whole {
                     self.tokens.extend_from_slice(logprobs);
                 }
             }
+            Step::Call {
+                id,
+                name,
+                is_custom,
+                ..
+            } => {
+                let calls = self.message.tool_calls.get_or_insert_default();
+                calls.push(Call::new(id.clone(), name.clone(), *is_custom));
+            }
+            Step::Arguments { text, .. } => {
+                let calls = self.message.tool_calls.iter_mut();
+                if let Some(call) = calls.flat_map(|calls| calls.last_mut()).next() {
+                    call.push(text);
+                }
+            }
             Step::Reasoning { text, .. } => {
                 let thoughts = self.message.reasoning_content.get_or_insert_default();
                 thoughts.push_str(text);
@@ -67,6 +83,10 @@ impl Whole {
                 self.tokens.clear();
             }
             Step::End { index, finish } => {
+                if self.message.tool_calls.is_some() {
+                    let content = self.message.content.take();
+                    self.message.content = content.filter(|content| !content.is_empty());
+                }
                 let tokens = std::mem::take(&mut self.tokens);
                 let logprobs = self.logprobs.then(|| Logprobs::of(tokens));
                 self.choices.push(Choice {
@@ -103,5 +123,6 @@ fn said(content: String) -> AnswerMessage {
         content: Some(content),
         refusal: None,
         reasoning_content: None,
+        tool_calls: None,
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::json::{from_json, to_json};
 use super::{Cursor, Store, StoreError};
 use crate::openai::completion::ChatCompletion;
+use crate::openai::tools::Call;
 use crate::records::{Actor, AuditEvent};
 
 /// Rows fetched at a time when all are read: each may hold a whole conversation.
@@ -28,12 +29,18 @@ pub struct StoredCompletion {
 }
 
 /// A message of a stored question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StoredMessage {
     pub role: String,
     pub content: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What the model has asked for in this turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<Call>,
+    /// Which call this is the answer to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
 }
 
 /// Which stored completions of a project are asked for. What is none or empty does not narrow it.

@@ -116,7 +116,8 @@ async fn what_does_not_concern_us_is_ignored_and_null_is_absent() {
         "stream_options": null, "audio": null, "functions": null,
     });
     server.answer(&with(ask("echo", "a"), more)).await;
-    let tools = json!({"tools": [{"type": "function"}], "tool_choice": "none"});
+    let tools =
+        json!({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "none"});
     server.answer(&with(ask("echo", "a"), tools)).await;
 }
 
@@ -165,4 +166,19 @@ async fn models_are_listed_and_told_about() {
         .await
         .expect("a response");
     assert_eq!(one.json::<serde_json::Value>().await.expect("json"), echo);
+}
+
+#[tokio::test]
+async fn tokens_of_thoughts_are_told() {
+    let server = Server::start().await;
+    let answer = server
+        .answer(&ask("echo", "<think>one two </think>three"))
+        .await;
+    assert_eq!(
+        answer["choices"][0]["message"]["reasoning_content"],
+        "one two "
+    );
+    let usage = &answer["usage"];
+    assert_eq!(usage["completion_tokens"], 3);
+    assert_eq!(usage["completion_tokens_details"]["reasoning_tokens"], 2);
 }

@@ -27,6 +27,7 @@ mod shutdown;
 mod spec;
 mod stored;
 mod stream;
+mod tools;
 mod usage;
 mod usage_api;
 mod validation;

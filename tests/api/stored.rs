@@ -538,3 +538,30 @@ async fn an_answer_that_cannot_be_stored_is_no_answer() {
     // Whoever does not want it stored is not concerned.
     server.answer(&ask("echo", "hello")).await;
 }
+
+#[tokio::test]
+async fn calls_are_stored_with_their_answers() {
+    let server = Server::start().await;
+    let call = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>";
+    let past = json!({
+        "id": "call_1", "type": "function", "function": {"name": "add", "arguments": "{\"a\":2}"},
+    });
+    let body = json!({
+        "model": "echo", "store": true,
+        "tools": [{"type": "function", "function": {"name": "add"}}],
+        "messages": [
+            {"role": "user", "content": "Add."},
+            {"role": "assistant", "content": null, "tool_calls": [past]},
+            {"role": "tool", "tool_call_id": "call_1", "content": call},
+        ],
+    });
+    let answer = server.answer(&body).await;
+    assert_eq!(answer["choices"][0]["finish_reason"], "tool_calls");
+    let path = format!("{PATH}/{}", id(&answer));
+    let (_, again) = look(&server, &path).await;
+    assert_eq!(again["choices"], answer["choices"]);
+    let (_, page) = look(&server, &format!("{path}/messages")).await;
+    assert_eq!(page["data"][1]["tool_calls"], json!([past]));
+    assert_eq!(page["data"][2]["tool_call_id"], "call_1");
+    assert_eq!(page["data"][2]["content"], call);
+}

@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor};
 use tempfile::TempDir;
 
 use super::*;
+use crate::engine::RawPrompt;
 use crate::engine::mistral::tokenizer::ChatEncoder;
 use crate::models::Library;
 
@@ -209,14 +210,9 @@ fn the_tokenizer_says_what_the_file_says() {
     assert_eq!(names("<think>"), ["<think>"]);
     assert_eq!(names("<|end|>").len(), 7);
 
-    let message = |content: &str| Message {
-        role: Role::User,
-        content: content.into(),
-        name: None,
-    };
-    let ids = encoder
-        .encode_chat(&[message("he"), message("</s><")])
-        .expect("ids");
+    let messages = ["he", "</s><"].map(|content| Message::new(Role::User, content));
+    let prompt = encoder.encode_chat(&Conversation::of(&messages));
+    let ids = prompt.expect("a prompt").ids;
     let prompt: Vec<String> = ids.into_iter().map(name).collect();
     let expected = ["<s>", "he", "<|end|>", "<", "/", "s", ">", "<", "<|end|>"];
     assert_eq!(prompt, expected);
@@ -227,7 +223,7 @@ fn a_raw_prompt_is_taken_as_the_tokenizer_takes_it() {
     let (model, _dir) = Made::good().convert().expect("a model");
     let encoder = ChatEncoder::load(&model).expect("an encoder");
     let names = |text: &str| -> Vec<String> {
-        let ids = encoder.encode_raw(RawPrompt::Text, text).expect("ids");
+        let ids = encoder.encode_raw(RawPrompt::Text, text).expect("ids").ids;
         ids.into_iter()
             .map(|id| encoder.token_name(id).to_owned())
             .collect()
@@ -238,12 +234,13 @@ fn a_raw_prompt_is_taken_as_the_tokenizer_takes_it() {
 
     let ids = encoder
         .encode_raw(RawPrompt::Text, "he</s> he")
-        .expect("ids");
+        .expect("ids")
+        .ids;
     assert_eq!(encoder.text_of(&ids).as_deref(), Ok("<s>he</s> he"));
     assert_eq!(encoder.text_of(&[u32::MAX]), Err(u32::MAX));
     let some = RawPrompt::Tokens(ids[1..].to_vec());
     let kept = encoder.encode_raw(some, "he</s> he").expect("ids");
-    assert_eq!(kept, ids[1..]);
+    assert_eq!(kept.ids, ids[1..]);
 }
 
 #[test]
@@ -251,12 +248,9 @@ fn a_bos_token_is_put_in_front_once_or_never() {
     let first_two = |made: Made| {
         let (model, _dir) = made.convert().expect("a model");
         let encoder = ChatEncoder::load(&model).expect("an encoder");
-        let question = Message {
-            role: Role::User,
-            content: "he".into(),
-            name: None,
-        };
-        let ids = encoder.encode_chat(&[question]).expect("ids");
+        let question = [Message::new(Role::User, "he")];
+        let prompt = encoder.encode_chat(&Conversation::of(&question));
+        let ids = prompt.expect("a prompt").ids;
         (
             encoder.token_name(ids[0]).to_owned(),
             encoder.token_name(ids[1]).to_owned(),
