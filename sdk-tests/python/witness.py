@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import httpx2
 import pydantic
-from openai.types import Model
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types import Completion, CompletionChoice, Model
+from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionDeleted
 from openai.types.shared import ErrorObject
 
 
@@ -14,6 +14,24 @@ class ModelList(pydantic.BaseModel):
     model_config = {"extra": "forbid"}
     object: str
     data: list[Model]
+
+
+class TextChunkChoice(CompletionChoice):
+    # Null in all chunks but the last, which the SDK's type does not say.
+    finish_reason: str | None
+
+
+class TextChunk(Completion):
+    choices: list[TextChunkChoice]
+
+
+class CompletionPage(pydantic.BaseModel):
+    model_config = {"extra": "forbid"}
+    object: str
+    data: list[ChatCompletion]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
 
 
 class ErrorBody(pydantic.BaseModel):
@@ -38,13 +56,23 @@ class Answer:
 
     @property
     def is_chat(self) -> bool:
-        return self.path == "/v1/chat/completions"
+        return self.method == "POST" and self.path == "/v1/chat/completions"
+
+    @property
+    def is_text(self) -> bool:
+        return self.path == "/v1/completions"
+
+    @property
+    def is_stored(self) -> bool:
+        parent, _, name = self.path.rpartition("/")
+        return parent == "/v1/chat/completions" and name != ""
 
     @property
     def has_a_row(self) -> bool:
         """Whatever somebody asks for who is let in, into the project that they name."""
         is_outside = self.status == 404 and b"project_not_found" in self.body
-        return self.is_chat and self.status not in (401, 403) and not is_outside
+        is_asked = self.is_chat or self.is_text
+        return is_asked and self.status not in (401, 403) and not is_outside
 
     def check(self) -> None:
         """Holds the answer against the SDK's own types, without any coercion and without
@@ -68,6 +96,13 @@ class Answer:
             assert json.loads(self.body)["error"].keys() == {"message", "type", "param", "code"}
         elif self.is_chat:
             strict(ChatCompletion, self.body)
+        elif self.is_text:
+            strict(Completion, self.body)
+        elif self.path == "/v1/chat/completions":
+            strict(CompletionPage, self.body)
+        elif self.is_stored:
+            deleted = self.method == "DELETE"
+            strict(ChatCompletionDeleted if deleted else ChatCompletion, self.body)
         elif self.path == "/v1/models":
             strict(ModelList, self.body)
         elif self.path.startswith("/v1/models/"):
@@ -85,8 +120,11 @@ class Answer:
         if self.whole:
             assert rest == ""
             assert data[-1] == "[DONE]"
-        chunks = [strict(ChatCompletionChunk, each) for each in data if each != "[DONE]"]
+        kind = TextChunk if self.is_text else ChatCompletionChunk
+        chunks = [strict(kind, each) for each in data if each != "[DONE]"]
         assert len({(c.id, c.created, c.model, c.system_fingerprint) for c in chunks}) <= 1
+        if self.is_text:
+            return
         roles = {}
         for choice in (choice for chunk in chunks for choice in chunk.choices):
             roles.setdefault(choice.index, []).append(choice.delta.role)

@@ -5,7 +5,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::calls::Tools;
-use crate::engine::{Effort, Form, Message, Sampling, Tool};
+use crate::engine::{Effort, Form, Message, RawPrompt, Sampling, Tool};
 
 /// Changes when recorded answers, or what they depend on, change their meaning.
 const FORMAT: u32 = 2;
@@ -29,6 +29,9 @@ pub struct Question<'a> {
     pub policy: &'a str,
     /// As they were sent: what the guards make of them depends on nothing else.
     pub messages: &'a [Message],
+    /// How prompts are to be taken that are no conversation.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub raw: &'a [RawPrompt],
     pub tools: &'a [Tool],
     pub form: &'a Form,
     pub effort: Option<Effort>,

@@ -69,6 +69,8 @@ pub(super) struct Guarded {
     notes: Notes,
     /// The policy has let a request through that no guard has seen.
     pub(super) is_unseen: bool,
+    /// What the model says is the rest of a text, not an answer.
+    pub(super) is_verbatim: bool,
 }
 
 /// What the usage row keeps: kinds and numbers, never texts.
@@ -124,6 +126,7 @@ impl Guarded {
                 cut_loop: false,
             },
             is_unseen: false,
+            is_verbatim: false,
             policy,
             context: Context::default(),
             clock: app.clock.clone(),
@@ -181,7 +184,6 @@ impl Guarded {
         self.measure(&seen.spent, Direction::Input);
         self.notes.action = seen.action;
         let Some((blocked, param)) = seen.blocked else {
-            self.keep_instructions(&mut request.messages);
             return Ok(());
         };
         self.audit(blocked, Direction::Input)
@@ -199,9 +201,10 @@ impl Guarded {
         .into())
     }
 
-    /// So that it is noticed when an answer repeats them.
-    fn keep_instructions(&mut self, messages: &mut [Message]) {
-        if !self.policy.looks(GuardName::Leak, Direction::Output) {
+    /// Looks at the instructions of a request that the guards have let through, so that it is
+    /// noticed when an answer repeats them; and may mark them to that end.
+    pub(super) fn keep_instructions(&mut self, messages: &mut [Message]) {
+        if self.is_unseen || !self.policy.looks(GuardName::Leak, Direction::Output) {
             return;
         }
         let is_instruction = |message: &&mut Message| message.role == Role::System;
@@ -224,14 +227,18 @@ impl Guarded {
         let masks = self
             .guardrails
             .masks(&self.policy, Direction::Output, &self.project_id, []);
-        Answer::new(
+        let answer = Answer::new(
             &self.guardrails,
             &self.policy,
             masks,
             &self.context,
             is_thinking,
             tools,
-        )
+        );
+        if self.is_verbatim {
+            return answer.verbatim();
+        }
+        answer
     }
 
     pub(super) fn clock(&self) -> Clock {
