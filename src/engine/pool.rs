@@ -21,6 +21,9 @@ const MOST_WAITING: usize = 256;
 /// Loads a model. May take minutes.
 pub type Load = Arc<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Engine>, String>> + Send + Sync>;
 
+/// Models that were taken out, by name.
+type Gone = Vec<(String, Arc<dyn Engine>)>;
+
 /// How models share the machine.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolOptions {
@@ -170,7 +173,7 @@ impl Pool {
     }
 
     /// Takes out what has not been asked for longest, until there is room for this one.
-    fn make_room(&self, slot: usize) -> Result<Vec<(String, Arc<dyn Engine>)>, EngineError> {
+    fn make_room(&self, slot: usize) -> Result<Gone, EngineError> {
         let mut slots = self.slots();
         let wanted = slots.get(slot).map_or(0, |slot| slot.size);
         let mut gone = Vec::new();
@@ -203,7 +206,7 @@ impl Pool {
 }
 
 /// Lets models go, which frees gigabytes: off the async threads.
-async fn unload(gone: Vec<(String, Arc<dyn Engine>)>) {
+async fn unload(gone: Gone) {
     for (model, _) in &gone {
         tracing::info!(model, "the model is unloaded");
     }
@@ -254,6 +257,14 @@ impl Engine for Pooled {
         self.engine().await?.prepare(request).await
     }
 
+    /// Only what is loaded knows its tokens: who comes too early is told when to come back.
+    fn text_of(&self, tokens: &[u32]) -> Result<String, EngineError> {
+        match self.pool.loaded(self.slot) {
+            Some(engine) => engine.text_of(tokens),
+            None => Err(EngineError::Unavailable { retry_after: RETRY }),
+        }
+    }
+
     async fn generate(
         &self,
         prepared: Prepared,
@@ -301,6 +312,10 @@ mod tests {
 
         async fn prepare(&self, _: GenerateRequest) -> Result<Prepared, EngineError> {
             Err(EngineError::Failed("prepared".into()))
+        }
+
+        fn text_of(&self, _: &[u32]) -> Result<String, EngineError> {
+            Ok(String::new())
         }
 
         async fn generate(&self, _: Prepared, _: Arc<Place>) -> Result<Generation, EngineError> {
