@@ -2,12 +2,10 @@
 //!
 //! - [`admission`]: who may generate now, who waits, who is turned away
 //! - [`registry`]: the models that are served, by name
-//! - [`pool`]: models that are loaded when they are asked for
 //! - `load`: from configuration to served models
 //! - `mistral`: quantized models on this machine's processor (feature `mistral`)
 
 pub mod admission;
-pub mod pool;
 pub mod registry;
 
 #[cfg(feature = "mistral")]
@@ -55,24 +53,6 @@ pub trait Engine: Send + Sync {
 
     /// Whether a request could be answered now.
     fn is_ready(&self) -> bool;
-
-    /// What the model is at, for listings.
-    fn state(&self) -> EngineState {
-        if self.is_ready() {
-            EngineState::Loaded
-        } else {
-            EngineState::Loading
-        }
-    }
-}
-
-/// What a model is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EngineState {
-    Loaded,
-    Loading,
-    /// It is loaded when somebody asks for it.
-    Unloaded,
 }
 
 /// What is known of a model before it is asked anything.
