@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Identity, Keys, Passwords, Principal, Purpose, Secrets, SecretsError};
+use crate::auth::{Identity, Keys, Passwords, Principal, Purpose, Refusals, Secrets, SecretsError};
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::pipeline::Flights;
 use crate::records::{Actor, UsageRecorder};
+use crate::shared::{self, Redis};
 use crate::store::{AuditKey, DataDir, DataDirError, Store, StoreError};
 
 /// The program's parts. Cheap to clone.
@@ -27,6 +28,7 @@ pub struct App {
     pub secrets: Secrets,
     pub keys: Keys,
     pub identity: Identity,
+    pub refusals: Refusals,
     pub usage: UsageRecorder,
     pub limits: Limits,
     pub models: Registry,
@@ -35,6 +37,8 @@ pub struct App {
     /// Answers that are being made.
     pub flights: Flights,
     pub metrics: Metrics,
+    /// None: nothing is shared with other processes.
+    pub redis: Option<Redis>,
     /// As many texts are looked at at once: one a processor.
     pub guard_turns: Arc<Semaphore>,
 }
@@ -116,6 +120,8 @@ pub enum AppError {
     Guards(#[from] GuardError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Redis(#[from] shared::OpenError),
     #[error("the server is stopping")]
     Stopping,
 }
@@ -124,7 +130,7 @@ impl App {
     /// Puts the parts together and starts the recorder; call within a tokio runtime.
     ///
     /// # Errors
-    /// [`AppError`] when the guardrail policies cannot be used.
+    /// [`AppError`] when the guardrail policies or the addresses of Redis cannot be used.
     pub fn new(
         config: Config,
         clock: Clock,
@@ -138,6 +144,18 @@ impl App {
             return Err(AppError::NoPolicy(policy.clone()));
         }
         let guardrails = Guardrails::new(policies, secrets.key(Purpose::Masks))?;
+        let metrics = Metrics::default();
+        let redis = config.redis.is_on();
+        let redis = redis.then(|| Redis::open(&config.redis, &metrics));
+        let redis = redis.transpose()?;
+        let (limits, of) = (config.limits.clone(), (store.clone(), clock.clone()));
+        let limits = match &redis {
+            Some(redis) => {
+                let records = hex::encode(secrets.derive(Purpose::Records, b""));
+                Limits::shared(of.0, of.1, limits, redis.clone(), records)
+            }
+            None => Limits::new(of.0, of.1, limits),
+        };
         Ok(Self {
             keys: Keys::new(store.clone(), secrets.clone(), clock.clone()),
             identity: Identity::new(
@@ -146,18 +164,26 @@ impl App {
                 clock.clone(),
                 config.auth.clone(),
                 Passwords::new(&config.auth),
-            ),
-            secrets,
+            )
+            .counting_in(redis.clone()),
+            refusals: Refusals::new(store.clone()),
             usage: UsageRecorder::start(store.clone()),
-            cache: Cache::new(config.cache.clone(), clock.clone()),
-            limits: Limits::new(store.clone(), clock.clone(), config.limits.clone()),
+            cache: Cache::new(
+                config.cache.clone(),
+                clock.clone(),
+                redis.clone(),
+                secrets.key(Purpose::Cache),
+            ),
+            redis,
+            secrets,
+            limits,
             config: Arc::new(config),
             clock,
             store,
             models,
             guardrails,
             flights: Flights::default(),
-            metrics: Metrics::default(),
+            metrics,
             guard_turns: Arc::new(Semaphore::new(processors())),
         })
     }
@@ -240,16 +266,9 @@ impl App {
 
     /// Forgets kept answers when another process has said so, until `stop` is cancelled.
     pub async fn watch_flushes(self, stop: CancellationToken) {
-        let mut known = Vec::new();
         while !stop.is_cancelled() {
             match self.store.cache_flushes().await {
-                Ok(flushes) if flushes != known => {
-                    for flush in flushes.iter().filter(|flush| !known.contains(flush)) {
-                        self.cache.forget(flush);
-                    }
-                    known = flushes;
-                }
-                Ok(_) => {}
+                Ok(flushes) => self.cache.follow(flushes).await,
                 Err(error) => tracing::error!(%error, "what is to be forgotten cannot be read"),
             }
             tokio::select! {
@@ -269,6 +288,8 @@ impl App {
     /// Writes what is still to be recorded, then closes the database.
     pub async fn close(&self) {
         self.usage.close().await;
+        self.limits.close().await;
+        self.refusals.close().await;
         self.store.close().await;
     }
 }

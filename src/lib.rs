@@ -16,4 +16,5 @@ pub mod models;
 pub mod openai;
 pub mod pipeline;
 pub mod records;
+pub mod shared;
 pub mod store;

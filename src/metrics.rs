@@ -8,6 +8,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
@@ -28,6 +29,8 @@ struct Parts {
     first_token: Family<ModelLabels, Histogram>,
     tokens: Family<TokenLabels, Counter>,
     cache: Family<CacheLabels, Counter>,
+    redis_up: Family<RedisLabels, Gauge>,
+    redis_time: Family<OutcomeLabels, Histogram>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -66,6 +69,16 @@ struct TokenLabels {
     token_type: TokenType,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RedisLabels {
+    mode: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 enum TokenType {
     #[allow(non_camel_case_types)]
@@ -84,6 +97,8 @@ impl Default for Metrics {
         let first_token = Family::new_with_constructor(seconds as fn() -> Histogram);
         let (guard_findings, tokens) = (Family::default(), Family::default());
         let cache = Family::default();
+        let redis_up = Family::default();
+        let redis_time = Family::new_with_constructor(micros as fn() -> Histogram);
         registry.register_with_unit(
             "microllm_guardrail_duration",
             "What a guard took for all texts of a request, or for one answer",
@@ -117,6 +132,17 @@ impl Default for Metrics {
             "What the cache of answers did for requests",
             cache.clone(),
         );
+        registry.register(
+            "microllm_redis_up",
+            "Whether Redis answers; 0: limits and caches are this process's own",
+            redis_up.clone(),
+        );
+        registry.register_with_unit(
+            "microllm_redis_duration",
+            "What Redis took to answer, or to be given up",
+            Unit::Seconds,
+            redis_time.clone(),
+        );
         Self(Arc::new(Parts {
             registry,
             cache,
@@ -125,6 +151,8 @@ impl Default for Metrics {
             requests,
             first_token,
             tokens,
+            redis_up,
+            redis_time,
         }))
     }
 }
@@ -179,6 +207,18 @@ impl Metrics {
             let counter = self.0.tokens.get_or_create(&labels);
             counter.inc_by(u64::from(tokens));
         }
+    }
+
+    /// Redis was asked; `outcome` is `ok`, `late`, `failed` or `not_asked`.
+    pub fn redis(&self, outcome: &'static str, took: Duration) {
+        let times = self.0.redis_time.get_or_create(&OutcomeLabels { outcome });
+        times.observe(took.as_secs_f64());
+    }
+
+    /// Redis has begun to answer, or to fail.
+    pub fn redis_up(&self, mode: &'static str, is_up: bool) {
+        let gauge = self.0.redis_up.get_or_create(&RedisLabels { mode });
+        gauge.set(i64::from(is_up));
     }
 
     /// All of them, as [`FORMAT`].

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::auth::Principal;
-use crate::cache::{Controls, Key, Plan, Question, Recorded, Status};
+use crate::cache::{Controls, Key, Plan, Question, Recorded, Status, Turn};
 use crate::config::Price;
 use crate::engine::registry::ServedModel;
 use crate::engine::{EngineError, Prepared};
@@ -187,10 +187,10 @@ async fn answer(
         };
         (plan, question.key())
     });
-    let lead = match kept {
-        None => Flights::alone(0),
+    let (lead, turn) = match kept {
+        None => (Flights::alone(0), Turn::Mine(None)),
         Some((plan, key)) => match look_up(app, caller, plan, key).await? {
-            Ok(lead) => lead,
+            Ok(leads) => leads,
             Err(from) => {
                 ledger.cache(Status::Hit);
                 let _ = caller.cache.set((Status::Hit, Some(key)));
@@ -228,6 +228,7 @@ async fn answer(
             key,
             life: plan.life?,
             project_id: principal.project_id.clone(),
+            turn,
             not_if_cut: !asks_for_length,
         })
     });
@@ -247,32 +248,53 @@ async fn look_up(
     caller: &Caller,
     plan: Plan,
     key: Key,
-) -> Result<Result<Lead, Source>, Failure> {
+) -> Result<Result<(Lead, Turn), Source>, Failure> {
     if !plan.looks {
-        return Ok(Ok(Flights::alone(app.cache.largest())));
+        let lead = Flights::alone(app.cache.largest());
+        return Ok(Ok((lead, Turn::Mine(None))));
     }
     loop {
-        if let Some(kept) = app.cache.get(&key, plan.max_age) {
+        if let Some(kept) = app.cache.find(&key, plan.max_age).await {
             return Ok(Err(Source::Kept(kept)));
         }
         match app.flights.enter(key, app.cache.largest()) {
             Entered::Leads(lead) => {
                 // It may have been completed in between.
-                let kept = app.cache.get(&key, plan.max_age);
-                return Ok(kept.map_or(Ok(lead), |kept| Err(Source::Kept(kept))));
+                if let Some(kept) = app.cache.get(&key, plan.max_age) {
+                    return Ok(Err(Source::Kept(kept)));
+                }
+                if plan.life.is_none() {
+                    return Ok(Ok((lead, Turn::Mine(None))));
+                }
+                match app.cache.turn(&key).await {
+                    Turn::Mine(held) => return Ok(Ok((lead, Turn::Mine(held)))),
+                    Turn::Theirs => {
+                        let other = async { Ok(app.cache.await_other(&key).await) };
+                        if let Some(kept) = waiting(caller, other).await? {
+                            return Ok(Err(Source::Kept(kept)));
+                        }
+                    }
+                }
             }
             Entered::Follows(mut seat) => {
-                let since = Instant::now();
-                let late = EngineError::Failed("the answer was not begun in time".to_owned());
-                let begun = async { Ok(seat.begun().await) };
-                let begun = bounded(&caller.cut, LONGEST_SILENCE, late, begun).await?;
-                caller.waited.add(since.elapsed());
-                if begun {
+                if waiting(caller, async { Ok(seat.begun().await) }).await? {
                     return Ok(Err(Source::Made(seat)));
                 }
             }
         }
     }
+}
+
+/// Waits for what another request does.
+async fn waiting<T>(
+    caller: &Caller,
+    work: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, Failure> {
+    let since = Instant::now();
+    let late = EngineError::Failed("the answer was not begun in time".to_owned());
+    let done = bounded(&caller.cut, LONGEST_SILENCE, late, work).await;
+    caller.waited.add(since.elapsed());
+    done
 }
 
 /// Records a request whose body could not be read. Returns what to tell the client.

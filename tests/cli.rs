@@ -277,7 +277,8 @@ fn a_person_is_exported_and_erased_and_the_audit_still_holds() {
              SELECT 'req_1', 1, 'key_ada', id, 'user-2', 'm', 'chat.completions', 0, 200,
                     'completed', 3, 4, 0, 0, 1
              FROM projects;
-         INSERT INTO usage_hours
+         INSERT INTO usage_hours (start, project_id, api_key_id, user_id, model, endpoint, requests,
+                                  input_tokens, output_tokens, cached_tokens, cost_nanousd)
              SELECT 0, id, 'key_ada', 'user-2', 'm', 'chat.completions', 1, 3, 4, 0, 0
              FROM projects;",
     );

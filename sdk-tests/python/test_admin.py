@@ -90,6 +90,17 @@ def test_roles(organization):
     roles = {role.id: role for role in organization.roles.list()}
     assert {"role-organization-owner", "role-organization-reader"} <= roles.keys()
     assert all(role.predefined_role for role in roles.values())
+    for id, role in roles.items():
+        assert organization.roles.retrieve(id).to_dict() == role.to_dict()
+    with pytest.raises(openai.NotFoundError):
+        organization.roles.retrieve("role-none")
+    for call in (
+        lambda: organization.roles.create(role_name="Auditor", permissions=["audit.read"]),
+        lambda: organization.roles.delete("role-organization-reader"),
+    ):
+        with pytest.raises(openai.APIStatusError) as caught:
+            call()
+        assert caught.value.status_code == 405, "there are no other roles"
     (owner,) = [user for user in organization.users.list() if user.role == "owner"]
     (held,) = organization.users.roles.list(owner.id)
     assert held.id == "role-organization-owner"

@@ -22,11 +22,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::oidc::Oidc;
-use super::throttle::{Attempt, Throttle, network};
+use super::throttle::{Attempts, SharedAttempt, network};
 use super::{AuthError, IssueError, PasswordError, Passwords, Secrets, WeakPassword};
 use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::records::{Actor, AuditEvent};
+use crate::shared::Redis;
 use crate::store::{Store, StoreError};
 
 /// Signs people in and out. Cheap to clone.
@@ -37,7 +38,7 @@ pub struct Identity {
     clock: Clock,
     config: AuthConfig,
     passwords: Passwords,
-    throttle: Throttle,
+    attempts: Attempts,
     oidc: Option<Oidc>,
 }
 
@@ -98,7 +99,16 @@ impl Identity {
             clock,
             config,
             passwords,
-            throttle: Throttle::default(),
+            attempts: Attempts::new(None),
+        }
+    }
+
+    /// Counts attempts together with all processes that use the same Redis.
+    #[must_use]
+    pub fn counting_in(self, redis: Option<Redis>) -> Self {
+        Self {
+            attempts: Attempts::new(redis),
+            ..self
         }
     }
 
@@ -109,7 +119,7 @@ impl Identity {
         account: &str,
         user_id: Option<&str>,
         from: &Actor,
-    ) -> Result<Attempt, IdentityError> {
+    ) -> Result<SharedAttempt, IdentityError> {
         let is_known = match (user_id, from.ip) {
             (Some(user_id), Some(ip)) => {
                 let known = self.store.addresses_of(user_id).await?;
@@ -121,7 +131,7 @@ impl Identity {
             }
             _ => false,
         };
-        match self.throttle.begin(account, from.ip, is_known) {
+        match self.attempts.begin(account, from.ip, is_known).await {
             Ok(attempt) => Ok(attempt),
             Err(refusal) => {
                 if refusal.is_news {

@@ -91,8 +91,9 @@ impl Keys {
     /// `Bearer`.
     ///
     /// # Errors
-    /// [`AuthError::InvalidKey`] for anything but a live key, [`AuthError::Forbidden`] for a live
-    /// admin key, [`AuthError::Unavailable`] when the database cannot be read.
+    /// [`AuthError::InvalidKey`] or [`AuthError::Ended`] for anything but a live key,
+    /// [`AuthError::Forbidden`] for a live admin key, [`AuthError::Unavailable`] when the database
+    /// cannot be read.
     pub async fn verify(&self, presented: &str) -> Result<Principal, AuthError> {
         let key = self.live(presented).await?;
         match (key.kind, key.project_id) {
@@ -209,8 +210,15 @@ impl Keys {
                 .map_err(|error| AuthError::Unavailable(error.to_string()))?;
             if let Some(key) = found {
                 let is_same: bool = key.digest.ct_eq(&digest).into();
-                if !is_same || !is_live(&key, now) {
+                if !is_same {
                     return Err(AuthError::InvalidKey);
+                }
+                if !is_live(&key, now) {
+                    let is_expired = !key.is_ended;
+                    return Err(AuthError::Ended {
+                        id: key.id,
+                        is_expired,
+                    });
                 }
                 self.touch(&key, now);
                 return Ok(key);

@@ -10,6 +10,7 @@
 //! - `jwt`, `oidc`: access tokens, our own and those of an outside issuer
 //! - `password`, `second_factor`: what people prove themselves with
 //! - `throttle`: how often they may try
+//! - `refusals`: credentials that opened nothing, for the audit
 //! - `setup`: the first administrator, project and keys
 
 mod access;
@@ -19,6 +20,7 @@ mod keys;
 pub mod names;
 mod oidc;
 mod password;
+mod refusals;
 mod second_factor;
 mod secrets;
 mod setup;
@@ -35,6 +37,7 @@ pub use identity::{
 };
 pub use keys::{IssuedKey, KeyOwner, KeyRules, Keys, NewKey, OnBehalfOf};
 pub use password::{PasswordError, Passwords, WeakPassword};
+pub use refusals::{Refusal, Refusals};
 pub use secrets::{Purpose, Redacted, Secrets, SecretsError, SigningKey, rotate_signing};
 pub use setup::{FirstCredentials, SetupError, set_up};
 
@@ -43,9 +46,16 @@ use crate::store::StoreError;
 /// Why a caller is not let in.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// Missing, malformed, unknown, revoked or expired: the caller is not told which.
+    /// Malformed or unknown.
     #[error("Incorrect API key provided.")]
     InvalidKey,
+    /// The key or session of this id is over. The caller is told no more than of an unknown one.
+    #[error("Incorrect API key provided.")]
+    Ended {
+        id: String,
+        /// Its time was over, rather than that somebody ended it.
+        is_expired: bool,
+    },
     /// An API key, or anything else, where only people come in.
     #[error("This route takes an access token of somebody who has signed in, not an API key.")]
     NotAToken,

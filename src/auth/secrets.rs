@@ -62,6 +62,10 @@ pub enum Purpose {
     Totp,
     /// Hashes in the place of personal data.
     Masks,
+    /// The name of a database among others.
+    Records,
+    /// Seals of answers that are kept where others can write.
+    Cache,
 }
 
 impl Purpose {
@@ -71,6 +75,8 @@ impl Purpose {
             Self::Tokens => b"tokens",
             Self::Totp => b"totp",
             Self::Masks => b"masks",
+            Self::Records => b"records",
+            Self::Cache => b"cache",
         }
     }
 }

@@ -6,6 +6,10 @@
 //! from an address that the account was used from counts for the two together only: whatever an
 //! attacker does elsewhere, the owner is not locked out at home.
 
+mod shared;
+
+pub use shared::{Attempts, SharedAttempt};
+
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -110,17 +114,7 @@ impl Throttle {
         address: Option<IpAddr>,
         is_known: bool,
     ) -> Result<Attempt, Refusal> {
-        let address = address.map(network);
-        let account = account.to_lowercase();
-        let subjects = match address {
-            Some(address) if !is_known => {
-                let mut subjects = vec![(Subject::Address(address), FREE)];
-                subjects.extend(site(address).map(|site| (Subject::Site(site), SITE_FREE)));
-                subjects.push((Subject::Account(account), ACCOUNT_FREE));
-                subjects
-            }
-            address => vec![(Subject::Known(account, address), FREE)],
-        };
+        let subjects = subjects(account, address, is_known);
         let mut counts = Vec::with_capacity(subjects.len());
         for (subject, free) in subjects {
             let count = self.counts.get_with(subject, Arc::default);
@@ -178,6 +172,21 @@ impl Count {
             self.blocked_until = now + wait.min(LONGEST_WAIT_MS);
         }
         Ok(self.attempts)
+    }
+}
+
+/// What an attempt counts for, and how many failures are free there.
+fn subjects(account: &str, address: Option<IpAddr>, is_known: bool) -> Vec<(Subject, u32)> {
+    let address = address.map(network);
+    let account = account.to_lowercase();
+    match address {
+        Some(address) if !is_known => {
+            let mut subjects = vec![(Subject::Address(address), FREE)];
+            subjects.extend(site(address).map(|site| (Subject::Site(site), SITE_FREE)));
+            subjects.push((Subject::Account(account), ACCOUNT_FREE));
+            subjects
+        }
+        address => vec![(Subject::Known(account, address), FREE)],
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`controls`]: what a request says about it
 //! - [`recorded`]: an answer as it is kept
 //! - [`memory`]: answers kept in this process
+//! - [`shared`]: answers kept in Redis, and whose turn it is to make one
 //!
 //! Only whole answers are kept, as the guards have left them. Whoever reads one has asked for the
 //! same under the same policy, in the same project unless configured otherwise.
@@ -12,20 +13,26 @@ mod controls;
 mod key;
 mod memory;
 mod recorded;
+mod shared;
 
 pub use controls::{CacheParam, Controls, ControlsError, LONGEST_LIFE};
 pub use key::{Key, Question};
 pub use memory::Held;
 pub use recorded::Recorded;
+pub use shared::Turn;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{CacheConfig, CacheScope, CachedAnswers};
 use crate::engine::Sampling;
+use crate::shared::Redis;
 use crate::store::Flush;
+use hmac::Hmac;
 use memory::Memory;
+use sha2::Sha256;
+use shared::Shared;
 
 /// What the cache did for a request; a header and the usage row say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +75,22 @@ pub struct Cache {
     config: CacheConfig,
     clock: Clock,
     memory: Memory,
+    shared: Option<Shared>,
+    /// What is not to be given again.
+    flushed: Arc<RwLock<Vec<Flush>>>,
 }
 
 impl Cache {
-    pub fn new(config: CacheConfig, clock: Clock) -> Self {
+    /// `seal` is for answers in Redis: whoever writes there must not put words into a model's mouth.
+    pub fn new(
+        config: CacheConfig,
+        clock: Clock,
+        redis: Option<Redis>,
+        seal: Hmac<Sha256>,
+    ) -> Self {
         Self {
+            shared: redis.map(|redis| Shared::new(redis, seal)),
+            flushed: Arc::default(),
             memory: Memory::new(config.memory_mib.saturating_mul(1 << 20)),
             config,
             clock,
@@ -107,18 +125,109 @@ impl Cache {
         }
     }
 
-    /// The answer that is kept for this question, unless it is older than that.
+    /// The answer that this process keeps for a question, unless it is older than that.
     pub fn get(&self, key: &Key, max_age: Option<Duration>) -> Option<Arc<Recorded>> {
         let recorded = self.memory.get(key)?;
-        let age = self.clock.now_ms().saturating_sub(recorded.at_ms);
-        let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
-        let is_fresh = max_age.is_none_or(|most| age <= most) && age < recorded.life();
-        is_fresh.then_some(recorded)
+        self.is_fresh(&recorded, max_age).then_some(recorded)
     }
 
-    /// Keeps an answer.
-    pub fn put(&self, key: Key, recorded: Recorded) {
-        self.memory.put(key, Arc::new(recorded));
+    /// The same, asking Redis too.
+    pub async fn find(&self, key: &Key, max_age: Option<Duration>) -> Option<Arc<Recorded>> {
+        if let Some(recorded) = self.get(key, max_age) {
+            return Some(recorded);
+        }
+        let recorded = self.shared.as_ref()?.get(key).await?;
+        self.adopt(key, recorded, max_age)
+    }
+
+    /// Whose turn it is to make an answer, among the processes that share them.
+    pub async fn turn(&self, key: &Key) -> Turn {
+        match &self.shared {
+            Some(shared) => shared.turn(key).await,
+            None => Turn::Mine(None),
+        }
+    }
+
+    /// Waits for the answer that another process makes. None when it makes none.
+    pub async fn await_other(&self, key: &Key) -> Option<Arc<Recorded>> {
+        let recorded = self.shared.as_ref()?.wait(key).await?;
+        self.adopt(key, recorded, None)
+    }
+
+    /// Keeps an answer; returns when it is kept in this process.
+    pub fn put(&self, key: Key, recorded: Recorded, turn: Turn) {
+        let recorded = Arc::new(recorded);
+        self.memory.put(key, recorded.clone());
+        if let Some(shared) = self.shared.clone() {
+            // Nobody waits for Redis to have it, but those who wait for it in other processes.
+            tokio::spawn(async move {
+                shared.put(&key, &recorded).await;
+                drop(turn);
+            });
+        }
+    }
+
+    fn adopt(
+        &self,
+        key: &Key,
+        recorded: Recorded,
+        max_age: Option<Duration>,
+    ) -> Option<Arc<Recorded>> {
+        let is_flushed =
+            |flush: &Flush| flush.covers(&recorded.project_id, &recorded.model, recorded.at_ms);
+        let flushed = self.flushed.read().unwrap_or_else(PoisonError::into_inner);
+        if flushed.iter().any(is_flushed) || !self.is_fresh(&recorded, max_age) {
+            return None;
+        }
+        let recorded = Arc::new(recorded);
+        self.memory.put(*key, recorded.clone());
+        Some(recorded)
+    }
+
+    fn is_fresh(&self, recorded: &Recorded, max_age: Option<Duration>) -> bool {
+        let age = self.clock.now_ms().saturating_sub(recorded.at_ms);
+        let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
+        max_age.is_none_or(|most| age <= most) && age < recorded.life()
+    }
+
+    /// Forgets what was kept until then, here and in the processes that share it.
+    pub async fn flush(&self, flush: &Flush) {
+        self.forget(flush);
+        if let Some(shared) = &self.shared {
+            shared.flush(flush).await;
+        }
+    }
+
+    /// Forgets what others have said is to be forgotten: in the database, and in Redis.
+    pub async fn follow(&self, mut flushes: Vec<Flush>) {
+        if let Some(shared) = &self.shared {
+            for flush in flushes.iter().filter(|flush| self.is_news(flush)) {
+                shared.flush(flush).await;
+            }
+            flushes.extend(shared.flushes().await);
+        }
+        for flush in flushes.iter().filter(|flush| self.is_news(flush)) {
+            self.forget(flush);
+        }
+    }
+
+    fn is_news(&self, flush: &Flush) -> bool {
+        let known = self.flushed.read().unwrap_or_else(PoisonError::into_inner);
+        !known.iter().any(|known| known.includes(flush))
+    }
+
+    fn forget(&self, flush: &Flush) {
+        {
+            let mut known = self.flushed.write().unwrap_or_else(PoisonError::into_inner);
+            known.retain(|known| !flush.includes(known));
+            known.push(flush.clone());
+        }
+        self.memory.forget(flush);
+    }
+
+    /// How much is kept in this process.
+    pub fn held(&self) -> Held {
+        self.memory.held()
     }
 
     /// In unix milliseconds.
@@ -129,15 +238,5 @@ impl Cache {
     /// The most that an answer may weigh to be kept, in bytes.
     pub fn largest(&self) -> usize {
         usize::try_from(self.config.largest_kib.saturating_mul(1024)).unwrap_or(usize::MAX)
-    }
-
-    /// Forgets what was kept until then.
-    pub fn forget(&self, flush: &Flush) {
-        self.memory.forget(flush);
-    }
-
-    /// How much is kept in this process.
-    pub fn held(&self) -> Held {
-        self.memory.held()
     }
 }

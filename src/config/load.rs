@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use config::{Environment, File, FileFormat};
 use serde_json::Value;
 
-use super::{AuthConfig, Config, network};
+use super::{AuthConfig, Config, RedisConfig, RedisMode, network};
 use crate::cache::LONGEST_LIFE;
 
 /// Every key, its default and its meaning.
@@ -178,6 +178,7 @@ impl Sources {
         if let Err(reason) = config.alerts.webhook_url() {
             return refuse("alerts.webhook", reason);
         }
+        self.check_redis(&config.redis)?;
         if config.data.dir.as_os_str().is_empty() {
             let Some(dir) = default_data_dir() else {
                 let reason = "must be set, because neither XDG_DATA_HOME nor HOME is";
@@ -234,6 +235,41 @@ impl Sources {
         if oidc.role_claim.is_empty() != oidc.owner_roles.is_empty() {
             let reason = "must be set together with auth.oidc.role_claim";
             return refuse("auth.oidc.owner_roles", reason);
+        }
+        Ok(())
+    }
+
+    fn check_redis(&self, redis: &RedisConfig) -> Result<(), ConfigError> {
+        let refuse = |key: &str, reason: &str| Err(key_error(key, reason.into(), self.origin(key)));
+        let schemes = ["redis:", "rediss:", "redis+unix:", "unix:"];
+        let is_redis = |url: &str| {
+            url::Url::parse(url).is_ok() && schemes.iter().any(|scheme| url.starts_with(scheme))
+        };
+        // The address is not in the message: it may hold a password.
+        if redis.urls.iter().any(|url| !is_redis(url.expose())) {
+            let reason = "must be addresses such as \"redis://127.0.0.1:6379\" or rediss://";
+            return refuse("redis.urls", reason);
+        }
+        if redis.mode == RedisMode::Single && redis.urls.len() > 1 {
+            let reason = "must be one address, unless redis.mode is \"sentinel\" or \"cluster\"";
+            return refuse("redis.urls", reason);
+        }
+        if redis.mode == RedisMode::Sentinel && redis.sentinel_master.is_empty() {
+            let reason = "must be set where redis.mode is \"sentinel\"";
+            return refuse("redis.sentinel_master", reason);
+        }
+        if redis.mode != RedisMode::Single && !redis.ca_file.as_os_str().is_empty() {
+            let reason = "is for redis.mode \"single\"; elsewhere the machine's certificates count";
+            return refuse("redis.ca_file", reason);
+        }
+        if redis.key_prefix.contains(['{', '}']) {
+            return refuse("redis.key_prefix", "must be without { and }");
+        }
+        if !(1..=10_000).contains(&redis.timeout_ms) {
+            return refuse("redis.timeout_ms", "must be from 1 to 10000");
+        }
+        if !(1..=1024).contains(&redis.pool_size) {
+            return refuse("redis.pool_size", "must be from 1 to 1024");
         }
         Ok(())
     }

@@ -3,8 +3,10 @@
 //! Defaults and meanings are in one place, `config/microllm.toml`, which is built in.
 
 mod load;
+mod redis;
 
 pub use load::{ConfigError, Sources};
+pub use redis::{RedisConfig, RedisMode, SecretUrl};
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -28,6 +30,7 @@ pub struct Config {
     pub guardrails: GuardrailsConfig,
     pub cache: CacheConfig,
     pub alerts: AlertsConfig,
+    pub redis: RedisConfig,
     pub log: LogConfig,
 }
 

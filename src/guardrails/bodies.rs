@@ -45,7 +45,7 @@ pub fn window(choices: &[u8], text: &str) -> Option<[String; 2]> {
         let context = Context::default();
         let (way, place) = (Direction::Output, Place::Assistant);
         let mut window = guardrails.window(&cut.policy, way, place, &context);
-        let mut masks = guardrails.masks(&cut.policy, "s", [text]);
+        let mut masks = guardrails.masks(&cut.policy, way, "s", [text]);
         let pieces = pieces.iter();
         let given: String = pieces
             .map(|piece| window.push(piece, &mut masks).text)
@@ -62,7 +62,7 @@ pub fn answer(choices: &[u8], text: &str) -> Option<[String; 2]> {
     let cut = Cut::of(guardrails, choices, text)?;
     let through = |pieces: &[&str]| {
         let context = Context::default();
-        let masks = guardrails.masks(&cut.policy, "s", [text]);
+        let masks = guardrails.masks(&cut.policy, Direction::Output, "s", [text]);
         let mut answer = Answer::<()>::new(guardrails, &cut.policy, masks, &context, false);
         let mut out = Vec::new();
         for piece in pieces {
@@ -89,11 +89,11 @@ fn differ(a: String, b: String) -> Option<[String; 2]> {
 pub fn detectors(text: &str, is_input: bool) -> Option<Finding> {
     let guardrails = GUARDRAILS.as_ref()?;
     let policy = guardrails.policies().get("strict")?;
-    let mut masks = guardrails.masks(&policy, "s", [text]);
     let (way, place) = match is_input {
         true => (Direction::Input, Place::Tool),
         false => (Direction::Output, Place::Assistant),
     };
+    let mut masks = guardrails.masks(&policy, way, "s", [text]);
     let checked = guardrails.check(&policy, way, place, text, &mut masks);
     checked.findings.into_iter().find(|finding| {
         let text = text.get(finding.span.clone());

@@ -1,5 +1,7 @@
 use std::ops::Range;
 
+use super::normalize::is_unseen;
+
 /// A text as patterns look at it: without characters that nobody sees, and with ASCII for digits,
 /// blanks, dashes and full-width forms that look alike. Character by character, so that a text may
 /// come in pieces.
@@ -61,16 +63,7 @@ fn fold(c: char) -> Option<char> {
     let ascii = |base: u32, first: char| char::from_u32(u32::from(first) + (u32::from(c) - base));
     match c {
         '\0'..='\x7f' => Some(c),
-        // Soft hyphen, joiners, marks of direction, invisible operators, tags, variation selectors.
-        '\u{ad}'
-        | '\u{34f}'
-        | '\u{180e}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}'
-        | '\u{e0000}'..='\u{e007f}' => None,
+        _ if is_unseen(c) => None,
         '\u{ff01}'..='\u{ff5e}' => ascii(0xff01, '!'),
         '\u{660}'..='\u{669}' => ascii(0x660, '0'),
         '\u{6f0}'..='\u{6f9}' => ascii(0x6f0, '0'),
@@ -92,6 +85,7 @@ mod tests {
         for (original, folded) in [
             ("plain", "plain"),
             ("４１１１\u{200b}-x", "4111-x"),
+            ("41\u{61c}1\u{e0100}1", "4111"),
             ("٤٢ é\u{a0}ü", "42 é ü"),
             ("𝟙𝟚−３", "12-3"),
             ("\u{e0041}a\u{feff}", "a"),

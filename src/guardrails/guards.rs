@@ -7,13 +7,13 @@ use super::injection::Injection;
 use super::leak::Instructions;
 use super::linear::LinearError;
 use super::mask::{Masks, Originals};
-use super::patterns::{Pattern, PatternError, Patterns};
+use super::patterns::{Candidate, Pattern, PatternError, Patterns};
 use super::policies::Policies;
 use super::spent::Spent;
 use super::toxicity::Toxicity;
 use super::window::{Blocked, PLACEHOLDER, Window};
-use super::{Action, Direction, Finding, GuardName, Place, Policy};
-use super::{output, pii, secrets};
+use super::{Action, Direction, Finding, GuardName, MaskStyle, Place, Policy};
+use super::{injection, leak, output, pii, secrets, toxicity};
 
 /// Judges texts as a whole, by what they mean.
 pub trait Guard: Send + Sync {
@@ -28,8 +28,35 @@ static PLACEHOLDERS: [Pattern; 1] = [Pattern {
     guard: GuardName::Pii,
     kind: PLACEHOLDER,
     regex: r"\[[A-Z][A-Z_]{1,30}_[0-9]{1,6}\]",
-    judge: |candidate| candidate.whole(1.0),
+    judge: |candidate| (!is_address(candidate)).then(|| candidate.whole(1.0))?,
 }];
+/// Bytes without a blank that may well be of an address which began before them.
+const LONG_WORD: usize = 64;
+
+/// Whether a placeholder is part of an address, or may be. The guards have looked at where the
+/// address leads with the placeholder in it, and not at where it would lead without.
+fn is_address(candidate: &Candidate<'_>) -> bool {
+    let before = candidate.before;
+    let is_mail = ["(mailto:", "(tel:"].iter().any(|to| before.ends_with(to));
+    let word = before
+        .rsplit(char::is_whitespace)
+        .next()
+        .unwrap_or_default();
+    let openings = ["](", "]:"];
+    let is_begun = |text: &str| openings.iter().any(|opening| text.contains(opening));
+    let follows = openings
+        .iter()
+        .any(|opening| before.trim_end().ends_with(opening));
+    let bracketed = before
+        .rsplit_once('<')
+        .filter(|(_, rest)| !rest.contains('>'));
+    let in_brackets = bracketed.is_some_and(|(opening, _)| {
+        let opening = opening.trim_end();
+        openings.iter().any(|begun| opening.ends_with(begun))
+    });
+    let is_link = is_begun(word) || follows || in_brackets || word.len() >= LONG_WORD;
+    candidate.in_tag || is_link && !is_mail
+}
 
 /// All guards and policies. Cheap to clone.
 #[derive(Clone)]
@@ -43,6 +70,19 @@ struct Parts {
     policies: Policies,
     /// For hashed masks.
     key: Hmac<Sha256>,
+}
+
+/// Whether a guard finds anything of this kind.
+pub fn is_kind(guard: GuardName, kind: &str) -> bool {
+    let is_of = |pattern: &Pattern| pattern.kind == kind;
+    match guard {
+        GuardName::Injection => injection::kinds().any(|known| known == kind),
+        GuardName::Secrets => secrets::patterns().any(is_of),
+        GuardName::Pii => pii::patterns().any(is_of),
+        GuardName::Toxicity => toxicity::KINDS.contains(&kind),
+        GuardName::Output => output::patterns().any(is_of),
+        GuardName::Leak => leak::KINDS.contains(&kind),
+    }
 }
 
 /// What a request tells the guards of its answer. Cheap to clone.
@@ -112,16 +152,22 @@ impl Guardrails {
     }
 
     /// Masks for one request of `scope`, whose hashes are its own; `texts` are all of the request.
+    /// Nobody undoes what is masked in an answer: a placeholder there would stand for nothing.
     pub fn masks<'a>(
         &self,
         policy: &Policy,
+        direction: Direction,
         scope: &str,
         texts: impl IntoIterator<Item = &'a str>,
     ) -> Masks {
         let mut key = self.0.key.clone();
         key.update(scope.as_bytes());
         key.update(&[0]);
-        Masks::new(policy.mask_style(), key, texts)
+        let style = match (policy.mask_style(), direction) {
+            (MaskStyle::Reversible, Direction::Output) => MaskStyle::Label,
+            (style, _) => style,
+        };
+        Masks::new(style, key, texts)
     }
 
     /// Lets the guards see a whole text. Takes time in proportion to it: not for async threads.

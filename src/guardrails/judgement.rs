@@ -37,7 +37,7 @@ impl Guardrails {
         place: Place,
         text: &str,
     ) -> Judgement {
-        let mut masks = self.masks(policy, "", [text]);
+        let mut masks = self.masks(policy, direction, "", [text]);
         let checked = self.check(policy, direction, place, text, &mut masks);
         let found = found(&checked.findings, text);
         let is_blocked = checked.action == Action::Block;

@@ -11,6 +11,13 @@ const SHINGLE: usize = 6;
 /// So many shingles in common are as likely a leak as not: a dozen words in a row.
 const AS_LIKELY_AS_NOT: usize = 7;
 
+/// A finding's kind: words in a row.
+const INSTRUCTIONS: &str = "instructions";
+/// A finding's kind: the word that gives them away.
+const CANARY: &str = "canary";
+/// All kinds of findings.
+pub const KINDS: [&str; 2] = [INSTRUCTIONS, CANARY];
+
 /// What must not be told.
 #[derive(Debug, Default)]
 pub struct Instructions {
@@ -57,20 +64,20 @@ impl Leak {
     pub fn judge(&mut self, part: &str) -> Option<Finding> {
         let known = &self.instructions;
         let mut span = None::<std::ops::Range<usize>>;
-        let mut kind = "instructions";
+        let mut kind = INSTRUCTIONS;
         for (word, at) in words(part) {
             let is_canary = known.canary.as_ref() == Some(&word);
             let shingle = self.last.push(&word);
             let repeats = shingle.filter(|shingle| known.shingles.contains(shingle));
             self.told.extend(repeats);
             if is_canary {
-                kind = "canary";
+                kind = CANARY;
             }
             if is_canary || repeats.is_some() {
                 span.get_or_insert(at.clone()).end = at.end;
             }
         }
-        let score = if kind == "canary" { 1.0 } else { self.score() };
+        let score = if kind == CANARY { 1.0 } else { self.score() };
         Some(Finding {
             guard: GuardName::Leak,
             kind,

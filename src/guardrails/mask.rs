@@ -1,6 +1,6 @@
 //! What takes the place of what is masked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -11,6 +11,8 @@ use super::{Finding, GuardName, MaskStyle};
 const HASH_DIGITS: usize = 12;
 /// Characters of a partial mask that may be seen at an end.
 const SEEN: usize = 4;
+/// Digits that a placeholder ends with at most.
+const MOST_DIGITS: usize = 6;
 
 /// The masks of one request. What they stand for never leaves it.
 pub struct Masks {
@@ -18,7 +20,10 @@ pub struct Masks {
     key: Hmac<Sha256>,
     /// By what they stand for: the name and the text.
     placeholders: HashMap<(String, String), String>,
-    taken: Vec<u32>,
+    /// Numbers that a text of the request has already.
+    taken: HashSet<u32>,
+    /// For each name, the last number that was given.
+    last: HashMap<String, u32>,
     originals: Originals,
 }
 
@@ -35,24 +40,25 @@ impl Masks {
     ) -> Self {
         let taken = match style {
             MaskStyle::Reversible => texts.into_iter().flat_map(numbers_of).collect(),
-            _ => Vec::new(),
+            _ => HashSet::new(),
         };
         Self {
             style,
             key,
             placeholders: HashMap::new(),
             taken,
+            last: HashMap::new(),
             originals: Originals::new(),
         }
     }
 
-    /// What is to stand there instead.
+    /// What is to stand there instead. The text may be of more than the finding: of others beside it.
     pub fn mask(&mut self, finding: &Finding, text: &str) -> String {
         if let Some(harmless) = &finding.harmless {
             return harmless.clone();
         }
         match finding.guard {
-            GuardName::Pii => self.personal(finding.kind, text),
+            GuardName::Pii => self.personal(finding, text),
             GuardName::Secrets => "[SECRET_REDACTED]".to_owned(),
             _ => "[REMOVED]".to_owned(),
         }
@@ -63,11 +69,11 @@ impl Masks {
         self.originals
     }
 
-    fn personal(&mut self, kind: &str, text: &str) -> String {
-        let name = name(kind);
+    fn personal(&mut self, finding: &Finding, text: &str) -> String {
+        let name = name(finding.kind);
         match self.style {
-            MaskStyle::Label => format!("[{name}_REDACTED]"),
-            MaskStyle::Partial => partial(kind, text),
+            MaskStyle::Partial if text.len() == finding.span.len() => partial(finding.kind, text),
+            MaskStyle::Label | MaskStyle::Partial => format!("[{name}_REDACTED]"),
             MaskStyle::Hash => {
                 let mut hash = self.key.clone();
                 hash.update(text.as_bytes());
@@ -85,12 +91,12 @@ impl Masks {
         if let Some(known) = self.placeholders.get(&of) {
             return known.clone();
         }
-        let mut number = 1;
-        let mut placeholder = format!("[{}_{number}]", of.0);
-        while self.taken.contains(&number) || self.originals.contains_key(&placeholder) {
-            number += 1;
-            placeholder = format!("[{}_{number}]", of.0);
+        let number = self.last.entry(of.0.clone()).or_default();
+        *number += 1;
+        while self.taken.contains(number) {
+            *number += 1;
         }
+        let placeholder = format!("[{}_{number}]", of.0);
         self.originals.insert(placeholder.clone(), of.1.clone());
         self.placeholders.insert(of, placeholder.clone());
         placeholder
@@ -137,9 +143,10 @@ fn partial(kind: &str, text: &str) -> String {
 fn numbers_of(text: &str) -> impl Iterator<Item = u32> {
     let ends = text.match_indices(']').map(|(at, _)| at);
     ends.filter_map(|end| {
-        let head = text.get(..end)?;
-        let (_, number) = head.rsplit_once('_')?;
-        number.parse().ok()
+        let before = text.as_bytes().get(..end)?.iter().rev().take(MOST_DIGITS);
+        let digits = before.take_while(|byte| byte.is_ascii_digit()).count();
+        let (head, number) = text.get(..end)?.split_at_checked(end - digits)?;
+        head.ends_with('_').then(|| number.parse().ok())?
     })
 }
 
@@ -162,25 +169,41 @@ mod tests {
         }
     }
 
+    fn mask(masks: &mut Masks, kind: &'static str, text: &str) -> String {
+        let finding = Finding {
+            span: 0..text.len(),
+            ..found(kind)
+        };
+        masks.mask(&finding, text)
+    }
+
     #[test]
     fn a_mask_tells_as_much_as_its_style_says() {
-        let card = found("credit_card");
-        let email = found("email");
         let mut label = masks(MaskStyle::Label, 0, &[]);
-        assert_eq!(
-            label.mask(&card, "4111 1111 1111 1111"),
-            "[CREDIT_CARD_REDACTED]"
-        );
         let mut partial = masks(MaskStyle::Partial, 0, &[]);
-        assert_eq!(
-            partial.mask(&card, "4111 1111 1111 1111"),
-            "**** **** **** 1111"
-        );
-        assert_eq!(partial.mask(&email, "jane@example.org"), "j***@example.org");
-        assert_eq!(
-            partial.mask(&found("date_of_birth"), "December 1, 1980"),
-            "******** *, ****"
-        );
+        let (card, mail) = ("4111 1111 1111 1111", "jane@example.org");
+        for (masked, expected) in [
+            (
+                mask(&mut label, "credit_card", card),
+                "[CREDIT_CARD_REDACTED]",
+            ),
+            (
+                mask(&mut partial, "credit_card", card),
+                "**** **** **** 1111",
+            ),
+            (mask(&mut partial, "email", mail), "j***@example.org"),
+            (
+                mask(&mut partial, "date_of_birth", "December 1, 1980"),
+                "******** *, ****",
+            ),
+            // What stands beside it is not of it.
+            (
+                partial.mask(&found("email"), "jane@example.org 4111"),
+                "[EMAIL_REDACTED]",
+            ),
+        ] {
+            assert_eq!(masked, expected);
+        }
     }
 
     #[test]
@@ -202,5 +225,20 @@ mod tests {
         assert_eq!(masks.mask(&email, "a@b.de"), "[EMAIL_2]");
         let originals = masks.into_originals();
         assert_eq!(originals["[EMAIL_4]"], "c@b.de");
+    }
+
+    #[test]
+    fn numbers_are_given_out_in_time_whatever_a_text_has() {
+        let taken: String = (1..100_000).map(|n| format!("_{n}]")).collect();
+        let text = format!("{}{taken}", "]".repeat(1 << 20));
+        let since = std::time::Instant::now();
+        let mut masks = masks(MaskStyle::Reversible, 0, &[&text]);
+        let email = found("email");
+        let all: HashSet<_> = (0..50_000)
+            .map(|n| masks.mask(&email, &format!("a{n}@b.de")))
+            .collect();
+        assert_eq!(all.len(), 50_000);
+        assert!(all.contains("[EMAIL_100000]") && !all.contains("[EMAIL_99999]"));
+        assert!(since.elapsed().as_secs() < 10, "{:?}", since.elapsed());
     }
 }

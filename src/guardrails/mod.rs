@@ -9,13 +9,14 @@
 //! - `markup`: where a text is code, and where it may be inside an HTML tag (`tags`)
 //! - `bodies`: what fuzz targets call
 //! - `window`: a text on its way through the guards
-//! - `mask`: what takes the place of what is masked
+//! - `mask`: what takes the place of what is masked, and keeps `apart` from what stands beside it
 //! - `leak`: answers that repeat their instructions
 //! - `spent`: what they take
 //! - `judgement`: what the guards make of a text, told to somebody
 //! - `answer`: a model's answer on its way out: `repetition`, `think`, `window`, `tidy`
 
 mod answer;
+mod apart;
 pub mod bodies;
 mod finding;
 mod folded;

@@ -227,7 +227,7 @@ fn leet(c: char) -> Option<char> {
 }
 
 /// Soft hyphen, joiners, marks of direction, invisible operators, variation selectors.
-fn is_unseen(c: char) -> bool {
+pub fn is_unseen(c: char) -> bool {
     matches!(
         c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'

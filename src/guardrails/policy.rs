@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::guards::is_kind;
 use super::{Action, Direction, Finding, GuardName, Place};
 
 /// The policies that are built in.
@@ -330,6 +331,15 @@ impl Rules {
             if let Some((key, _)) = shares.into_iter().find(|s| s.1.as_ref().is_some_and(wrong)) {
                 return Err((key, "must be from 0 to 1"));
             }
+            if let Some(kind) = rule.kinds.keys().find(|kind| !is_kind(guard, kind)) {
+                return Err((key(&format!("kinds.{kind}")), "is nothing that is found"));
+            }
+            let sees_answers_only = matches!(guard, GuardName::Output | GuardName::Leak);
+            let off = Response::Off;
+            let mut before = rule.kinds.values().filter_map(|kind| kind.pre_call);
+            if sees_answers_only && (rule.pre_call != off || before.any(|said| said != off)) {
+                return Err((key("pre_call"), "must be off: it looks at answers only"));
+            }
             let can_mask = matches!(
                 guard,
                 GuardName::Secrets | GuardName::Pii | GuardName::Output
@@ -471,6 +481,9 @@ mod tests {
             ("[secrets]\npre_call = 'mark'", "secrets.pre_call"),
             ("[secrets]\nthreshold = 2.0", "secrets.threshold"),
             ("[toxicity]\npost_call = 'mask'", "toxicity"),
+            ("[pii.kinds.emial]\npre_call = 'block'", "pii.kinds.emial"),
+            ("[output]\npre_call = 'block'", "output.pre_call"),
+            ("[leak.kinds.canary]\npre_call = 'block'", "leak.pre_call"),
             ("[toxicitie]\npost_call = 'off'", "toxicitie"),
             ("extends = 'mine'", "mine"),
             ("[pii", "policy 'wrong'"),

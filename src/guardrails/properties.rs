@@ -160,7 +160,7 @@ fn answered(
 ) -> (String, String, Option<Cut>, Action) {
     GUARDRAILS.with(|guardrails| {
         let text = pieces.concat();
-        let masks = guardrails.masks(policy, "s", [text.as_str()]);
+        let masks = guardrails.masks(policy, Direction::Output, "s", [text.as_str()]);
         let mut answer = Answer::<()>::new(guardrails, policy, masks, &context(), is_thinking);
         let mut out: Vec<Piece<()>> = Vec::new();
         for piece in pieces {
@@ -184,7 +184,7 @@ proptest! {
         let text = pieces.concat();
         GUARDRAILS.with(|guardrails| {
             let window = || guardrails.window(&policy, Direction::Output, Place::Assistant, &context());
-            let masks = || guardrails.masks(&policy, "s", [text.as_str()]);
+            let masks = || guardrails.masks(&policy, Direction::Output, "s", [text.as_str()]);
             let (mut whole, mut masks_of_whole) = (window(), masks());
             let expected = whole.finish(&text, &mut masks_of_whole);
             let (mut window, mut masks) = (window(), masks());
@@ -234,7 +234,7 @@ proptest! {
                 true => (Direction::Input, Place::User),
                 false => (Direction::Output, Place::Assistant),
             };
-            let mut masks = guardrails.masks(&policy, "s", [text.as_str()]);
+            let mut masks = guardrails.masks(&policy, way, "s", [text.as_str()]);
             for finding in guardrails.check(&policy, way, place, &text, &mut masks).findings {
                 prop_assert!(text.get(finding.span.clone()).is_some(), "{finding:?} of {text:?}");
                 prop_assert!((0.0..=1.0).contains(&finding.score));

@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::apart::Apart;
 use super::finding::strongest;
 use super::guards::Context;
 use super::leak::Leak;
@@ -46,6 +47,7 @@ pub struct Window {
     sentence: usize,
     /// Bytes of the original that have gone on.
     given: usize,
+    apart: Apart,
     /// What is to be done, not done yet.
     edits: Vec<Finding>,
     findings: Vec<Finding>,
@@ -75,6 +77,7 @@ impl Window {
             guards: guards.clone(),
             sentence: 0,
             given: 0,
+            apart: Apart::default(),
             edits: Vec::new(),
             findings: Vec::new(),
             spent: Spent::default(),
@@ -227,7 +230,8 @@ impl Window {
             }
             let original = self.scan.text().get(place.clone()).unwrap_or_default();
             if let Some(strongest) = members.iter().min_by(|a, b| by_weight(a, b)) {
-                edited.text.push_str(&masks.mask(strongest, original));
+                let mask = masks.mask(strongest, original);
+                self.replace(&mask, &mut edited);
             }
             self.given = place.end;
             self.has_replaced |= members.iter().any(|edit| edit.kind != PLACEHOLDER);
@@ -242,8 +246,20 @@ impl Window {
     fn give(&mut self, until: usize, edited: &mut Edited) {
         if until > self.given {
             let text = self.scan.text().get(self.given..until);
-            edited.text.push_str(text.unwrap_or_default());
+            let text = text.unwrap_or_default();
+            match self.direction {
+                Direction::Input => edited.text.push_str(text),
+                Direction::Output => self.apart.text(text, &mut edited.text),
+            }
             self.given = until;
+        }
+    }
+
+    /// Lets something else go on.
+    fn replace(&mut self, mask: &str, edited: &mut Edited) {
+        match self.direction {
+            Direction::Input => edited.text.push_str(mask),
+            Direction::Output => self.apart.mask(mask, &mut edited.text),
         }
     }
 

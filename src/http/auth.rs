@@ -12,7 +12,7 @@ use poem_openapi::auth::Bearer;
 use poem_openapi::error::AuthorizationError;
 
 use super::envelope::Trace;
-use super::error::ApiError;
+use super::error::{ApiError, INSUFFICIENT_PERMISSIONS};
 use crate::app::App;
 use crate::auth::{Administrator, AuthError, Identity, Principal, SignedIn};
 use crate::records::{Actor, ActorKind};
@@ -69,7 +69,7 @@ async fn verify(request: &Request, bearer: Bearer) -> Result<Principal> {
     } else {
         app.keys.verify(token).await
     };
-    let principal = verified.map_err(ApiError::from)?;
+    let principal = verified.map_err(|error| refused(request, token, error))?;
     trace_key(request, &principal.key_id);
     if let Some(trace) = request.data::<Arc<Trace>>() {
         let _ = trace.caller.set((app.clone(), principal.clone()));
@@ -86,18 +86,20 @@ async fn verify_admin(request: &Request, bearer: Bearer) -> Result<Administrator
     } else {
         app.keys.verify_admin(token, from).await
     };
-    let administrator = verified.map_err(ApiError::from)?;
+    let administrator = verified.map_err(|error| refused(request, token, error))?;
     trace_actor(request, &administrator.actor);
     Ok(administrator)
 }
 
 async fn verify_session(request: &Request, bearer: Bearer) -> Result<SignedIn> {
     let app = checked(request)?;
-    if !Identity::is_token(&bearer.token) {
-        return Err(ApiError::from(AuthError::NotAToken).into());
-    }
-    let verified = app.identity.signed_in(&bearer.token, visitor(request));
-    let who = verified.await.map_err(ApiError::from)?;
+    let token = &bearer.token;
+    let verified = if Identity::is_token(token) {
+        app.identity.signed_in(token, visitor(request)).await
+    } else {
+        Err(AuthError::NotAToken)
+    };
+    let who = verified.map_err(|error| refused(request, token, error))?;
     trace_actor(request, &who.actor);
     Ok(who)
 }
@@ -126,8 +128,39 @@ fn checked(request: &Request) -> Result<&App> {
         .ok_or_else(|| ApiError::internal().into())
 }
 
+/// What to tell somebody who is not let in; the trace is told more.
+fn refused(request: &Request, presented: &str, error: AuthError) -> ApiError {
+    let is_token = Identity::is_token(presented);
+    let reason = match &error {
+        AuthError::InvalidKey if is_token => "invalid_access_token",
+        AuthError::InvalidKey => "unknown_api_key",
+        AuthError::Ended { .. } if is_token => "ended_session",
+        AuthError::Ended {
+            is_expired: true, ..
+        } => "expired_api_key",
+        AuthError::Ended { .. } => "ended_api_key",
+        AuthError::Expired => "expired_access_token",
+        AuthError::NotAToken => "not_an_access_token",
+        AuthError::Forbidden(_) => INSUFFICIENT_PERMISSIONS,
+        AuthError::SecondFactor => "second_factor_required",
+        AuthError::UnknownProject => "unknown_project",
+        AuthError::Hidden | AuthError::Unavailable(_) => return error.into(),
+    };
+    if let AuthError::Ended { id, .. } = &error {
+        trace_key(request, id);
+    }
+    if let Some(trace) = request.data::<Arc<Trace>>() {
+        let _ = trace.visitor.set(visitor(request));
+        let _ = trace.refused.set(reason);
+    }
+    error.into()
+}
+
 /// By key or session, else by person.
 fn trace_actor(request: &Request, actor: &Actor) {
+    if let Some(trace) = request.data::<Arc<Trace>>() {
+        let _ = trace.visitor.set(actor.clone());
+    }
     if let Some(id) = actor.id.as_ref().or(actor.user_id.as_ref()) {
         trace_key(request, id);
     }

@@ -17,12 +17,11 @@ use poem::{Body, Endpoint, IntoResponse, PathPattern, Request, Response, Result}
 
 use super::Cut;
 use super::cors::Cors;
-use super::error::ApiError;
+use super::error::{ApiError, INSUFFICIENT_PERMISSIONS};
 use super::rates;
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::{Principal, Refusal};
 use crate::cache::{Controls, Key, Status};
-use crate::clock::Clock;
 use crate::limits::RateStatus;
 use crate::pipeline::{Caller, Waited};
 use crate::records::{Actor, ActorKind};
@@ -44,8 +43,11 @@ pub struct Trace {
     pub caller: OnceLock<(App, Principal)>,
     /// How full the caller's limits were when the answer began.
     pub rates: Arc<Mutex<Option<RateStatus>>>,
-    /// Where the request comes from; known once it is looked at who sends it.
+    /// Where the request comes from, and of people and administrators who sends it; known once
+    /// that is looked at.
     pub visitor: OnceLock<Actor>,
+    /// Why the credential opens nothing, in the words of the audit.
+    pub refused: OnceLock<&'static str>,
     /// Whether an answer was cut because it was going nowhere.
     pub cut_loop: Arc<AtomicBool>,
     /// What its headers want of the cache.
@@ -103,13 +105,13 @@ impl std::fmt::Debug for Trace {
 /// Wraps all routes.
 pub struct Envelope<E> {
     inner: E,
-    clock: Clock,
+    app: App,
     cors: Cors,
 }
 
 impl<E> Envelope<E> {
-    pub fn new(inner: E, clock: Clock, cors: Cors) -> Self {
-        Self { inner, clock, cors }
+    pub fn new(inner: E, app: App, cors: Cors) -> Self {
+        Self { inner, app, cors }
     }
 }
 
@@ -123,13 +125,14 @@ where
     async fn call(&self, mut request: Request) -> Result<Response> {
         let trace = Arc::new(Trace {
             // Ours always: one that a client made up could be anybody's.
-            request_id: self.clock.id("req_"),
+            request_id: self.app.clock.id("req_"),
             arrived: Instant::now(),
-            arrived_ms: self.clock.now_ms(),
+            arrived_ms: self.app.clock.now_ms(),
             key_id: OnceLock::new(),
             caller: OnceLock::new(),
             rates: Arc::default(),
             visitor: OnceLock::new(),
+            refused: OnceLock::new(),
             cut_loop: Arc::default(),
             controls: Controls::of_headers(request.headers()),
             cache: Arc::default(),
@@ -148,11 +151,20 @@ where
         if let Some((app, principal)) = trace.caller.get() {
             let told = *trace.rates.lock().unwrap_or_else(PoisonError::into_inner);
             let status = match told {
-                Some(status) => Some(status),
-                None => {
-                    app.limits
-                        .status(principal, &app.models_of(principal))
-                        .await
+                Some(RateStatus {
+                    requests: Some(_),
+                    tokens: Some(_),
+                }) => told,
+                // It was about no model, or about none that there is.
+                _ => {
+                    let models = app.models_of(principal);
+                    let of_all = app.limits.status(principal, &models).await;
+                    told.map_or(of_all, |told| {
+                        Some(RateStatus {
+                            requests: told.requests.or(of_all.and_then(|all| all.requests)),
+                            tokens: told.tokens.or(of_all.and_then(|all| all.tokens)),
+                        })
+                    })
                 }
             };
             rates::add(response.headers_mut(), principal, status);
@@ -185,13 +197,35 @@ where
             }
             Ok(Err(error)) => {
                 line.route = error.data::<PathPattern>().cloned();
-                poem::Error::from(ApiError::of(&error)).into_response()
+                let error = ApiError::of(&error);
+                self.tell_refusal(&line.trace, &error).await;
+                poem::Error::from(error).into_response()
             }
             Err(_) => {
                 tracing::error!(request_id = %line.trace.request_id, "a handler panicked");
                 poem::Error::from(ApiError::internal()).into_response()
             }
         }
+    }
+
+    /// Tells the audit of a credential that opens nothing, or not this.
+    async fn tell_refusal(&self, trace: &Trace, error: &ApiError) {
+        let reason = match (trace.refused.get(), error.code) {
+            (Some(reason), _) => reason,
+            // Known, and then told no by an operation.
+            (None, Some(code @ INSUFFICIENT_PERMISSIONS)) => code,
+            _ => return,
+        };
+        let by = match trace.caller.get() {
+            Some((_, principal)) => trace.actor(principal),
+            None => match trace.visitor.get() {
+                Some(visitor) => visitor.clone(),
+                None => return,
+            },
+        };
+        let id = trace.key_id.get().cloned();
+        let refusal = Refusal { reason, id, by };
+        self.app.refusals.note(refusal).await;
     }
 }
 

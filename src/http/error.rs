@@ -23,6 +23,8 @@ const INVALID_REQUEST: &str = "invalid_request_error";
 const RATE_LIMIT: &str = "rate_limit_error";
 const SERVER: &str = "server_error";
 const QUOTA: &str = "insufficient_quota";
+/// The `code` of what somebody who is known may not do.
+pub const INSUFFICIENT_PERMISSIONS: &str = "insufficient_permissions";
 /// The database may be back by then.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
@@ -282,7 +284,9 @@ impl From<&EngineError> for ApiError {
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::InvalidKey => Self::unauthorized("invalid_api_key", error.to_string()),
+            AuthError::InvalidKey | AuthError::Ended { .. } => {
+                Self::unauthorized("invalid_api_key", error.to_string())
+            }
             AuthError::NotAToken => Self::unauthorized("invalid_access_token", error.to_string()),
             AuthError::Expired => Self::unauthorized("token_expired", error.to_string()),
             AuthError::SecondFactor => Self::request(
@@ -292,7 +296,7 @@ impl From<AuthError> for ApiError {
             ),
             AuthError::Forbidden(_) => Self::request(
                 StatusCode::FORBIDDEN,
-                Some("insufficient_permissions"),
+                Some(INSUFFICIENT_PERMISSIONS),
                 error.to_string(),
             ),
             AuthError::UnknownProject => Self {

@@ -24,12 +24,17 @@ struct Liveness {
 /// What can be used. Every part is named, whether it can be or not.
 #[derive(Debug, Serialize, Object)]
 struct Readiness {
-    /// `ok` only if all parts are.
+    /// `ok` only if all parts are; `degraded` if requests are answered all the same.
     status: Status,
     /// Whether all models are loaded and answering.
     models: Status,
     /// Whether the database answers.
     store: Status,
+    /// Whether Redis answers, if it is configured: without it limits and caches are this server's
+    /// own, and requests are answered.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<Status>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
@@ -37,6 +42,7 @@ struct Readiness {
 #[oai(rename = "HealthStatus", rename_all = "snake_case")]
 enum Status {
     Ok,
+    Degraded,
     Unavailable,
 }
 
@@ -81,10 +87,19 @@ impl HealthApi {
         let pinged = tokio::time::timeout(PATIENCE, app.store.ping()).await;
         // A database that cannot be written to is of no use either: nothing is answered unrecorded.
         let store = matches!(pinged, Ok(Ok(()))) && app.usage.is_open();
+        // Asked even if nobody else does: it is how a probe sees that it is back.
+        let redis = match &app.redis {
+            Some(redis) => Some(redis.ping().await.is_ok()),
+            None => None,
+        };
         let readiness = Json(Readiness {
-            status: (models && store).into(),
+            status: match (models && store, redis) {
+                (true, Some(false)) => Status::Degraded,
+                (fine, _) => fine.into(),
+            },
             models: models.into(),
             store: store.into(),
+            redis: redis.map(Status::from),
         });
         if models && store {
             ReadinessResponse::Ready(readiness)

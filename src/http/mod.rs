@@ -93,13 +93,12 @@ fn endpoint(
     );
     let routes = routing::add(Route::new(), api);
     let routes = docs::add(routes);
-    let clock = app.clock.clone();
     let routes = routes
         .into_endpoint()
-        .data(app)
+        .data(app.clone())
         .data(settings.bodies)
         .data(settings.keep_alive)
         .data(settings.proxies)
         .data(Cut(cut));
-    Envelope::new(routes, clock, settings.cors)
+    Envelope::new(routes, app, settings.cors)
 }

@@ -2,21 +2,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{Datelike, TimeZone, Utc};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::meter::{Amount, Meter, Noted, Now, Scope, tightest};
+use super::claim::{Ask, Claim, Refusal, may_pass_within};
+use super::meter::{Amount, Meter, Noted, Scope, tightest};
 use super::queue::Queue;
-use super::{LimitError, LimitSet, RateStatus, Used};
+use super::shared::{self, Shared};
+use super::source::{Source, unavailable};
+use super::{LimitError, LimitSet, RateStatus};
 use crate::auth::Principal;
 use crate::clock::Clock;
 use crate::config::LimitsConfig;
+use crate::shared::Redis;
 use crate::store::Store;
 
 /// Meters beyond which idle ones are looked for and forgotten.
 const MANY: usize = 10_000;
-const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// Counts what everybody uses and says whether it is too much. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,19 +28,16 @@ pub struct Limits {
 
 #[derive(Debug)]
 struct Inner {
-    store: Store,
-    clock: Clock,
+    source: Source,
     config: LimitsConfig,
-    since: Instant,
+    /// Counts for all processes together. None: what follows counts for this one.
+    shared: Option<Arc<Shared>>,
     /// Locked before `meters`, where both are.
     waiting: Mutex<Waiting>,
     meters: Mutex<Meters>,
 }
 
 type Meters = HashMap<Scope, Meter>;
-
-/// A scope and the limits that it has for one request; perhaps none.
-type Claim = (Scope, LimitSet);
 
 /// Who waits for a limit.
 #[derive(Debug, Default)]
@@ -56,22 +55,6 @@ struct Waiter {
     /// Why it waits.
     refusal: LimitError,
     turn: oneshot::Sender<Result<Share, LimitError>>,
-}
-
-/// What is asked of limits.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Ask {
-    /// To come in.
-    Request,
-    /// To use so much.
-    Use(Amount),
-}
-
-impl Ask {
-    /// Who wants to come in is not in the way of who is in and wants to get on.
-    fn competes_with(self, other: Self) -> bool {
-        matches!(self, Self::Request) == matches!(other, Self::Request)
-    }
 }
 
 /// What was counted for a request; given back, except for what it has used, when dropped.
@@ -100,9 +83,27 @@ pub struct Permit {
     /// The key whose line it waits in.
     caller: String,
     claims: Arc<[Claim]>,
-    reserved: Option<Share>,
+    reserved: Option<Held>,
     /// After `reserved`: that is given back first.
-    _request: Share,
+    _request: Held,
+    /// Where limits are shared: how full they were a moment ago.
+    rates: Option<RateStatus>,
+}
+
+/// What is counted, wherever it is.
+#[derive(Debug)]
+enum Held {
+    Here(Share),
+    Shared(shared::Share),
+}
+
+impl Held {
+    fn rates(&self) -> Option<RateStatus> {
+        match self {
+            Self::Here(_) => None,
+            Self::Shared(share) => Some(share.rates),
+        }
+    }
 }
 
 /// Takes its request out of the line when nobody waits for it any more.
@@ -124,12 +125,30 @@ impl Drop for Spot<'_> {
 impl Limits {
     /// `config` is what holds for each project and model unless set otherwise.
     pub fn new(store: Store, clock: Clock, config: LimitsConfig) -> Self {
+        Self::with(Source::new(store, clock), config, None)
+    }
+
+    /// Limits that hold for all processes which use the same Redis together. `records` names the
+    /// database: processes with the same have the same records of what was used before. Call within
+    /// a tokio runtime.
+    pub fn shared(
+        store: Store,
+        clock: Clock,
+        config: LimitsConfig,
+        redis: Redis,
+        records: String,
+    ) -> Self {
+        let source = Source::new(store, clock);
+        let shared = Shared::start(redis, records, source.clone());
+        Self::with(source, config, Some(shared))
+    }
+
+    fn with(source: Source, config: LimitsConfig, shared: Option<Arc<Shared>>) -> Self {
         Self {
             inner: Arc::new(Inner {
-                store,
-                clock,
+                source,
                 config,
-                since: Instant::now(),
+                shared,
                 waiting: Mutex::default(),
                 meters: Mutex::default(),
             }),
@@ -151,19 +170,30 @@ impl Limits {
     ) -> Result<Permit, LimitError> {
         let claims: Arc<[Claim]> = self.inner.claims(principal, model).await?.into();
         let caller = principal.key_id.clone();
-        let request = self.inner.patiently(&caller, &claims, Ask::Request).await?;
+        let request = self.inner.hold(&caller, &claims, Ask::Request).await?;
         Ok(Permit {
             inner: self.inner.clone(),
             caller,
             claims,
             reserved: None,
+            rates: request.rates(),
             _request: request,
         })
     }
 
-    /// How many requests wait now.
+    /// How many requests wait now, in this process.
     pub fn waiting(&self) -> usize {
-        self.inner.waiting().queue.len()
+        match &self.inner.shared {
+            Some(shared) => shared.waiting(),
+            None => self.inner.waiting().queue.len(),
+        }
+    }
+
+    /// Tells other processes the last of what this one has used.
+    pub async fn close(&self) {
+        if let Some(shared) = &self.inner.shared {
+            shared.close().await;
+        }
     }
 
     /// How full the limits of somebody are, for an answer that does not use any. None when that
@@ -173,7 +203,10 @@ impl Limits {
         for model in models {
             claims.push(self.inner.model_claim(principal, model).await.ok()?);
         }
-        Some(self.inner.status(&claims))
+        Some(match &self.inner.shared {
+            Some(shared) => shared.status(&claims).await,
+            None => self.inner.status(&claims),
+        })
     }
 
     /// Each scope that limits somebody: its limits, and what is used of them.
@@ -190,15 +223,15 @@ impl Limits {
             claims.push(self.inner.model_claim(principal, model).await?);
         }
         self.inner.seed(&claims).await?;
-        let now = self.inner.now();
-        let mut meters = self.inner.meters();
         claims.retain(|(_, limits)| *limits != LimitSet::default());
-        let rows = claims.into_iter().map(|(scope, limits)| {
-            let used = meters.entry(scope.clone()).or_insert_with(Meter::new);
-            let used = used.totals(now);
-            (scope, limits, used)
-        });
-        Ok(rows.collect())
+        let used = match &self.inner.shared {
+            Some(shared) => shared.report(&claims).await,
+            None => self.inner.totals(&claims),
+        };
+        let rows = claims.into_iter().zip(used);
+        Ok(rows
+            .map(|((scope, limits), used)| (scope, limits, used))
+            .collect())
     }
 }
 
@@ -209,10 +242,8 @@ impl Permit {
     /// [`LimitError`] of the tightest limit.
     pub async fn reserve(&mut self, tokens: u64, nanousd: u64) -> Result<(), LimitError> {
         let ask = Ask::Use(Amount { tokens, nanousd });
-        let reserved = self
-            .inner
-            .patiently(&self.caller, &self.claims, ask)
-            .await?;
+        let reserved = self.inner.hold(&self.caller, &self.claims, ask).await?;
+        self.rates = reserved.rates().or(self.rates);
         self.reserved = Some(reserved);
         Ok(())
     }
@@ -231,16 +262,24 @@ impl Permit {
 
     /// What was used in the end takes the place of what was reserved.
     pub fn settle(&mut self, tokens: u64, nanousd: u64) {
-        if let Some(mut share) = self.reserved.take()
-            && let Taken::Tokens { used, .. } = &mut share.taken
-        {
-            *used = Amount { tokens, nanousd };
+        let amount = Amount { tokens, nanousd };
+        match self.reserved.take() {
+            Some(Held::Here(mut share)) => {
+                if let Taken::Tokens { used, .. } = &mut share.taken {
+                    *used = amount;
+                }
+            }
+            Some(Held::Shared(mut share)) => share.settle(amount),
+            None => {}
         }
     }
 
-    /// How full the limits are now.
+    /// How full the limits are now; where they are shared, as they were when this was counted.
     pub fn status(&self) -> RateStatus {
-        self.inner.status(&self.claims)
+        match self.rates {
+            Some(rates) => rates,
+            None => self.inner.status(&self.claims),
+        }
     }
 }
 
@@ -279,19 +318,6 @@ impl Inner {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn now(&self) -> Now {
-        let wall = self.clock.now_secs();
-        let date = Utc.timestamp_opt(wall, 0).single();
-        let month = date.map_or(0, |date| {
-            i64::from(date.year()) * 12 + i64::from(date.month0())
-        });
-        Now {
-            ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
-            day: wall.div_euclid(DAY_SECONDS),
-            month,
-        }
-    }
-
     /// The scopes that a request counts for.
     async fn claims(
         &self,
@@ -322,7 +348,8 @@ impl Inner {
     }
 
     async fn model_claim(&self, principal: &Principal, model: &str) -> Result<Claim, LimitError> {
-        let row = self.store.rate_limit(&principal.project_id, model).await;
+        let store = &self.source.store;
+        let row = store.rate_limit(&principal.project_id, model).await;
         let row = row.map_err(unavailable)?.unwrap_or_default();
         let set = |value: Option<i64>| value.map(|value| u64::try_from(value).unwrap_or(0));
         let config = &self.config;
@@ -340,14 +367,17 @@ impl Inner {
     /// Counts what was used before this process. At the first use of a scope, whatever is limited
     /// then: counted later, what it has used since would count twice.
     async fn seed(&self, claims: &[Claim]) -> Result<(), LimitError> {
+        if let Some(shared) = &self.shared {
+            return shared.learn(claims).await;
+        }
         for (scope, _) in claims {
             let is_seeded = self
                 .meters()
                 .get(scope)
                 .is_some_and(|meter| meter.is_seeded);
             if !is_seeded {
-                let used = self.used_before(scope).await?;
-                let now = self.now();
+                let used = self.source.used_before(scope).await?;
+                let now = self.source.now();
                 let mut meters = self.meters();
                 meters
                     .entry(scope.clone())
@@ -358,29 +388,8 @@ impl Inner {
         Ok(())
     }
 
-    async fn used_before(&self, scope: &Scope) -> Result<Used, LimitError> {
-        let wall = self.clock.now_secs();
-        let month = Utc.timestamp_opt(wall, 0).single();
-        let month = month.and_then(|date| {
-            let first = Utc.with_ymd_and_hms(date.year(), date.month(), 1, 0, 0, 0);
-            first.single()
-        });
-        let month = month.map_or(0, |first| first.timestamp());
-        let day = wall - wall.rem_euclid(DAY_SECONDS);
-        // A model's limits have no month, and need not read one.
-        let month = match scope {
-            Scope::Model(..) => day,
-            _ => month,
-        };
-        let store = &self.store;
-        store
-            .used_before(scope, wall - DAY_SECONDS, day, month)
-            .await
-            .map_err(unavailable)
-    }
-
     fn check(&self, meters: &mut Meters, claims: &[Claim], ask: Ask) -> Result<(), Refusal> {
-        let now = self.now();
+        let now = self.source.now();
         let refusals = claims.iter().filter_map(|(scope, limits)| {
             let meter = meters.entry(scope.clone()).or_insert_with(Meter::new);
             let checked = match ask {
@@ -389,16 +398,15 @@ impl Inner {
             };
             Some((scope.clone(), checked.err()?))
         });
-        let (scopes, errors): (Vec<_>, Vec<_>) = refusals.unzip();
-        match worst(errors) {
-            Some(error) => Err(Refusal { ask, scopes, error }),
+        match Refusal::of(ask, refusals) {
+            Some(refusal) => Err(refusal),
             None => Ok(()),
         }
     }
 
     /// Counts what was checked.
     fn take(self: &Arc<Self>, meters: &mut Meters, claims: &Arc<[Claim]>, ask: Ask) -> Share {
-        let now = self.now();
+        let now = self.source.now();
         let own = claims.iter().map(|(scope, _)| scope.clone());
         let taken = match ask {
             Ask::Request => {
@@ -429,7 +437,7 @@ impl Inner {
 
     /// Forgets what nobody uses, when there is much of it.
     fn tidy(&self, claims: &[Claim]) {
-        let now = self.now();
+        let now = self.source.now();
         let mut meters = self.meters();
         if meters.len() > MANY {
             // Not those that were filled from the records for this request.
@@ -439,7 +447,7 @@ impl Inner {
     }
 
     fn status(&self, claims: &[Claim]) -> RateStatus {
-        let now = self.now();
+        let now = self.source.now();
         let mut meters = self.meters();
         let (mut requests, mut tokens) = (None, None);
         for (scope, limits) in claims {
@@ -448,6 +456,32 @@ impl Inner {
             tokens = tightest(tokens, meter.tokens(now, limits));
         }
         RateStatus { requests, tokens }
+    }
+
+    fn totals(&self, claims: &[Claim]) -> Vec<LimitSet> {
+        let now = self.source.now();
+        let mut meters = self.meters();
+        let used = claims.iter().map(|(scope, _)| {
+            let meter = meters.entry(scope.clone()).or_insert_with(Meter::new);
+            meter.counts(now).totals()
+        });
+        used.collect()
+    }
+
+    async fn hold(
+        self: &Arc<Self>,
+        caller: &str,
+        claims: &Arc<[Claim]>,
+        ask: Ask,
+    ) -> Result<Held, LimitError> {
+        match &self.shared {
+            Some(shared) => {
+                let patience = Duration::from_millis(self.config.longest_wait_ms);
+                let share = shared.patiently(caller, claims, ask, patience).await;
+                share.map(Held::Shared)
+            }
+            None => self.patiently(caller, claims, ask).await.map(Held::Here),
+        }
     }
 
     /// Tries for as long as the configuration allows, behind whoever waits already.
@@ -569,39 +603,6 @@ impl Inner {
             });
         }
     }
-}
-
-/// Why a request cannot be let in.
-#[derive(Debug)]
-struct Refusal {
-    ask: Ask,
-    /// All that have no room for it.
-    scopes: Vec<Scope>,
-    /// The one that lasts longest.
-    error: LimitError,
-}
-
-impl Refusal {
-    /// Whether somebody who asks for this would push in.
-    fn is_before(&self, claims: &[Claim], ask: Ask) -> bool {
-        let is_same = |(scope, _): &Claim| self.scopes.contains(scope);
-        self.ask.competes_with(ask) && claims.iter().any(is_same)
-    }
-}
-
-fn unavailable(error: crate::store::StoreError) -> LimitError {
-    tracing::error!(%error, "limits cannot be checked");
-    LimitError::Unavailable
-}
-
-fn may_pass_within(error: &LimitError, patience: Duration) -> bool {
-    error.retry_after().is_some_and(|wait| wait <= patience)
-}
-
-/// The one that lasts longest, if there is any.
-fn worst(errors: Vec<LimitError>) -> Option<LimitError> {
-    let lasts = |error: &LimitError| error.retry_after().unwrap_or(Duration::MAX);
-    errors.into_iter().max_by_key(lasts)
 }
 
 #[cfg(test)]

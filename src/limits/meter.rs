@@ -7,9 +7,21 @@ use super::{LimitError, LimitSet, Rate};
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A cent in the unit in which costs are counted.
-const NANOUSD_PER_CENT: u64 = 10_000_000;
+pub(super) const NANOUSD_PER_CENT: u64 = 10_000_000;
 /// Something else has to end first, and nobody knows when.
 const CONCURRENCY_RETRY: Duration = Duration::from_millis(500);
+
+/// What refusals call the limits.
+pub(super) mod kind {
+    pub const CONCURRENT: &str = "concurrent requests";
+    pub const REQUESTS_MINUTE: &str = "requests per min (RPM)";
+    pub const REQUESTS_DAY: &str = "requests per day (RPD)";
+    pub const TOKENS_MINUTE: &str = "tokens per min (TPM)";
+    pub const TOKENS_DAY: &str = "tokens per day";
+    pub const TOKENS_MONTH: &str = "tokens per month";
+    pub const CENTS_DAY: &str = "US cents per day";
+    pub const CENTS_MONTH: &str = "US cents per month";
+}
 
 /// Whose use is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,13 +35,42 @@ pub enum Scope {
 }
 
 /// What was used before this process counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Used {
     pub requests_day: u64,
     pub tokens_day: u64,
     pub tokens_month: u64,
     pub nanousd_day: u64,
     pub nanousd_month: u64,
+}
+
+/// What is used of each limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) requests_minute: u64,
+    pub(super) requests_day: u64,
+    pub(super) tokens_minute: u64,
+    pub(super) running: u64,
+    pub(super) tokens_day: u64,
+    pub(super) nanousd_day: u64,
+    pub(super) tokens_month: u64,
+    pub(super) nanousd_month: u64,
+}
+
+impl Counts {
+    /// In the terms of the limits; costs in whole cents, rounded up.
+    pub(super) fn totals(&self) -> LimitSet {
+        LimitSet {
+            requests_per_minute: Some(self.requests_minute),
+            tokens_per_minute: Some(self.tokens_minute),
+            requests_per_day: Some(self.requests_day),
+            concurrent_requests: Some(self.running),
+            tokens_per_day: Some(self.tokens_day),
+            tokens_per_month: Some(self.tokens_month),
+            cents_per_day: Some(self.nanousd_day.div_ceil(NANOUSD_PER_CENT)),
+            cents_per_month: Some(self.nanousd_month.div_ceil(NANOUSD_PER_CENT)),
+        }
+    }
 }
 
 /// The moment of a question, by both clocks.
@@ -82,7 +123,7 @@ pub(super) struct Amount {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Noted {
     slot: u64,
-    day: i64,
+    pub(super) day: i64,
     month: i64,
 }
 
@@ -133,7 +174,7 @@ impl Meter {
             && self.running >= limit
         {
             return Err(LimitError::Rate {
-                kind: "concurrent requests",
+                kind: kind::CONCURRENT,
                 limit,
                 used: self.running,
                 requested: 1,
@@ -141,14 +182,14 @@ impl Meter {
             });
         }
         rate(
-            "requests per min (RPM)",
+            kind::REQUESTS_MINUTE,
             &mut self.requests_minute,
             now,
             1,
             limits.requests_per_minute,
         )?;
         rate(
-            "requests per day (RPD)",
+            kind::REQUESTS_DAY,
             &mut self.requests_day,
             now,
             1,
@@ -193,7 +234,7 @@ impl Meter {
         }
         let limit = limits.tokens_per_minute;
         rate(
-            "tokens per min (TPM)",
+            kind::TOKENS_MINUTE,
             &mut self.tokens_minute,
             now,
             tokens,
@@ -212,28 +253,28 @@ impl Meter {
         let cents = |limit: Option<u64>| limit.map(|cents| cents.saturating_mul(NANOUSD_PER_CENT));
         let budgets = [
             (
-                "tokens per day",
+                kind::TOKENS_DAY,
                 day.tokens,
                 amount.tokens,
                 limits.tokens_per_day,
                 limits.tokens_per_day,
             ),
             (
-                "tokens per month",
+                kind::TOKENS_MONTH,
                 month.tokens,
                 amount.tokens,
                 limits.tokens_per_month,
                 limits.tokens_per_month,
             ),
             (
-                "US cents per day",
+                kind::CENTS_DAY,
                 day.nanousd,
                 amount.nanousd,
                 cents(limits.cents_per_day),
                 limits.cents_per_day,
             ),
             (
-                "US cents per month",
+                kind::CENTS_MONTH,
                 month.nanousd,
                 amount.nanousd,
                 cents(limits.cents_per_month),
@@ -282,18 +323,18 @@ impl Meter {
         left(&mut self.tokens_minute, now, limits.tokens_per_minute)
     }
 
-    /// What is used now, in the terms of the limits; costs in whole cents, rounded up.
-    pub(super) fn totals(&mut self, now: Now) -> LimitSet {
+    /// What is used now.
+    pub(super) fn counts(&mut self, now: Now) -> Counts {
         let (day, month) = (*self.day.at(now.day), *self.month.at(now.month));
-        LimitSet {
-            requests_per_minute: Some(self.requests_minute.used(now.ms)),
-            tokens_per_minute: Some(self.tokens_minute.used(now.ms)),
-            requests_per_day: Some(self.requests_day.used(now.ms)),
-            concurrent_requests: Some(self.running),
-            tokens_per_day: Some(day.tokens),
-            tokens_per_month: Some(month.tokens),
-            cents_per_day: Some(day.nanousd.div_ceil(NANOUSD_PER_CENT)),
-            cents_per_month: Some(month.nanousd.div_ceil(NANOUSD_PER_CENT)),
+        Counts {
+            requests_minute: self.requests_minute.used(now.ms),
+            requests_day: self.requests_day.used(now.ms),
+            tokens_minute: self.tokens_minute.used(now.ms),
+            running: self.running,
+            tokens_day: day.tokens,
+            nanousd_day: day.nanousd,
+            tokens_month: month.tokens,
+            nanousd_month: month.nanousd,
         }
     }
 

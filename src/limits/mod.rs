@@ -3,11 +3,17 @@
 //! - `window`: what was used within a sliding span
 //! - `meter`: what one key, person, project or organization has used
 //! - `queue`: who waits for one of them, and whose turn it is
+//! - `claim`: what is asked of them, and why it is refused
+//! - `source`: what time it is, and what was used before
 //! - `limiter`: all of them, and the [`Permit`] of a request
+//! - `shared`: the same for several processes, through Redis
 
+mod claim;
 mod limiter;
 mod meter;
 mod queue;
+mod shared;
+mod source;
 mod window;
 
 pub use limiter::{Limits, Permit};

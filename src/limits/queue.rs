@@ -62,13 +62,40 @@ impl<T> Queue<T> {
     }
 
     /// None when it has had its turn.
+    pub(super) fn get_mut(&mut self, ticket: u64) -> Option<&mut T> {
+        let mut all = self.lines.iter_mut().flat_map(|line| &mut line.waiters);
+        all.find_map(|(t, waiter)| (*t == ticket).then_some(waiter))
+    }
+
+    /// Those who are asked before it, in their order.
+    pub(super) fn ahead_of(&self, ticket: u64) -> impl Iterator<Item = &T> {
+        let longest = self.lines.iter().map(|line| line.waiters.len()).max();
+        let places = 0..longest.unwrap_or(0);
+        let all = places.flat_map(|at| {
+            let lines = self.lines.iter();
+            lines.filter_map(move |line| line.waiters.get(at))
+        });
+        all.take_while(move |(t, _)| *t != ticket)
+            .map(|(_, waiter)| waiter)
+    }
+
+    /// As [`Queue::leave`], but its caller's turn is over.
+    pub(super) fn leave_served(&mut self, ticket: u64) -> Option<T> {
+        let (line, at) = self.place(ticket)?;
+        self.take(line, at, true)
+    }
+
+    /// None when it has had its turn.
     pub(super) fn leave(&mut self, ticket: u64) -> Option<T> {
-        let at = self.lines.iter().enumerate().find_map(|(line, waiting)| {
+        let (line, at) = self.place(ticket)?;
+        self.take(line, at, false)
+    }
+
+    fn place(&self, ticket: u64) -> Option<(usize, usize)> {
+        self.lines.iter().enumerate().find_map(|(line, waiting)| {
             let at = waiting.waiters.iter().position(|(t, _)| *t == ticket)?;
             Some((line, at))
-        });
-        let (line, at) = at?;
-        self.take(line, at, false)
+        })
     }
 
     /// Takes out the first that `answer` has something for: the oldest of each caller are asked

@@ -216,7 +216,9 @@ impl Guarded {
 
     /// The way out for one choice.
     pub(super) fn answer<T>(&self, is_thinking: bool) -> Answer<T> {
-        let masks = self.guardrails.masks(&self.policy, &self.project_id, []);
+        let masks = self
+            .guardrails
+            .masks(&self.policy, Direction::Output, &self.project_id, []);
         Answer::new(
             &self.guardrails,
             &self.policy,
@@ -293,7 +295,8 @@ async fn blocking<T: Send + 'static>(
         work()
     };
     tokio::task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "a guard failed");
+        // A panic's message may quote the text.
+        tracing::error!(panicked = error.is_panic(), "a guard failed");
         GuardFailure::Unavailable
     })
 }
@@ -317,7 +320,7 @@ fn see(
     let texts = messages
         .iter()
         .flat_map(|message| message.name.iter().chain([&message.content]));
-    let mut masks = guardrails.masks(policy, scope, texts.map(String::as_str));
+    let mut masks = guardrails.masks(policy, Direction::Input, scope, texts.map(String::as_str));
     let mut findings = Vec::new();
     let mut spent = Spent::default();
     let mut action = Action::Allow;

@@ -127,6 +127,10 @@ impl Ledger {
             row.guardrails.clone_from(&tally.notes);
         }
         self.free = bill.paid;
+        if !bill.is_free && row.cache.as_deref() == Some(Status::Hit.as_str()) {
+            // Whoever it was made for has left.
+            row.cache = Some(Status::Miss.as_str().to_owned());
+        }
         if bill.is_free {
             self.free = Paid {
                 input: tally.input,

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::flight::{Flight, Lead, Seat};
 use super::guard::Guarded;
 use super::{Caller, Failure, LONGEST_SILENCE, Step, bounded};
-use crate::cache::{Cache, Key, Recorded};
+use crate::cache::{Cache, Key, Recorded, Turn};
 use crate::engine::admission::Place;
 use crate::engine::registry::ServedModel;
 use crate::engine::{EngineError, Event, Generation, Prepared, TokenLogprob, TokenUsage};
@@ -27,6 +27,8 @@ pub(super) struct Keep {
     pub(super) key: Key,
     pub(super) life: Duration,
     pub(super) project_id: String,
+    /// Among the processes that share answers.
+    pub(super) turn: Turn,
     /// An answer that ends for its length is not what others would get: how long it may be was
     /// this caller's limit.
     pub(super) not_if_cut: bool,
@@ -95,8 +97,14 @@ impl Producer {
             let deserted = flight.deserted.clone();
             let made = tokio::select! {
                 biased;
-                () = deserted.cancelled() => return,
-                made = AssertUnwindSafe(self.make()).catch_unwind() => made,
+                () = deserted.cancelled() => None,
+                made = AssertUnwindSafe(self.make()).catch_unwind() => Some(made),
+            };
+            if matches!(made, None | Some(Ok(Err(_)))) {
+                self.broken_off();
+            }
+            let Some(made) = made else {
+                return;
             };
             // The model is stopped, and the place free, before anybody hears of the end.
             self.release();
@@ -237,6 +245,13 @@ impl Producer {
         Ok(last)
     }
 
+    /// Notes what was found in the choice that is not complete.
+    fn broken_off(&mut self) {
+        self.guarded.note(&self.answer, false);
+        let notes = self.guarded.noted();
+        self.flight.tally(|tally| tally.notes = notes);
+    }
+
     /// Starts the choice `self.index`; the first one waits for a place, which the others share.
     async fn begin(&mut self) -> Result<(), Failure> {
         if self.place.is_none() {
@@ -307,7 +322,7 @@ impl Producer {
             at_ms: keep.cache.now_ms(),
             life_ms: u64::try_from(keep.life.as_millis()).unwrap_or(u64::MAX),
         };
-        keep.cache.put(keep.key, recorded);
+        keep.cache.put(keep.key, recorded, keep.turn);
     }
 }
 

@@ -14,6 +14,13 @@ pub struct Flush {
 }
 
 impl Flush {
+    /// Whether this is all that the other one is.
+    pub fn includes(&self, other: &Self) -> bool {
+        self.at_ms >= other.at_ms
+            && (self.project_id.is_none() || self.project_id == other.project_id)
+            && (self.model.is_none() || self.model == other.model)
+    }
+
     /// Whether an answer is one of them.
     pub fn covers(&self, project_id: &str, model: &str, at_ms: i64) -> bool {
         at_ms <= self.at_ms

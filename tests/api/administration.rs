@@ -467,6 +467,35 @@ async fn an_admin_key_does_what_its_scopes_say_and_hands_out_no_more() {
 }
 
 #[tokio::test]
+async fn roles_are_read_and_there_are_no_others() {
+    let server = Server::start().await;
+    let project = project(&server).await;
+    for roles in [
+        "/organization/roles".to_owned(),
+        format!("/projects/{project}/roles"),
+    ] {
+        let listed = server.look(&roles).await;
+        let listed = listed["data"].as_array().expect("roles");
+        assert_eq!(listed.len(), 2, "{roles}");
+        for role in listed {
+            let path = format!("{roles}/{}", id(role));
+            assert_eq!(&server.look(&path).await, role);
+            let custom = json!({"role_name": "Mine"});
+            for (method, body) in [(Method::POST, Some(custom)), (Method::DELETE, None)] {
+                assert_eq!(server.admin(method, &path, body).await.0, 405, "{path}");
+            }
+        }
+        let none = format!("{roles}/role-none");
+        assert_eq!(server.admin(Method::GET, &none, None).await.0, 404);
+        let custom = json!({"role_name": "Mine", "permissions": ["users.read"]});
+        assert_eq!(
+            server.admin(Method::POST, &roles, Some(custom)).await.0,
+            405
+        );
+    }
+}
+
+#[tokio::test]
 async fn somebody_is_always_left_to_manage_the_server() {
     let server = Server::start().await;
     let users = server.look("/organization/users").await;

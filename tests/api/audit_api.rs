@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use microllm::auth::{KeyOwner, KeyRules, NewKey, OnBehalfOf};
 use microllm::clock::Clock;
 use microllm::config::{AlertsConfig, Price};
-use microllm::records::Housekeeping;
+use microllm::records::{Actor, Housekeeping};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::administration::id;
 use crate::harness::{Server, ask};
+use crate::identity::Person;
 
 const LOG: &str = "/organization/audit_logs";
 
@@ -353,6 +355,120 @@ async fn events(server: &Server, kind: &str) -> Vec<Value> {
     let path = format!("{LOG}?include_all=true&limit=100&event_types[]={kind}");
     let page = server.look(&path).await;
     page["data"].as_array().expect("entries").clone()
+}
+
+#[tokio::test]
+async fn refused_credentials_are_told_now_and_then_and_nothing_of_what_was_presented() {
+    let server = Server::start().await;
+    let project = project(&server, "One").await;
+    let issue = async |expires_at: Option<i64>, scopes: Option<Vec<String>>| {
+        let new = NewKey {
+            name: "k".to_owned(),
+            owner: KeyOwner::Project {
+                id: project.clone(),
+                on_behalf_of: OnBehalfOf::Project,
+            },
+            expires_at,
+            rules: KeyRules {
+                scopes,
+                ..KeyRules::default()
+            },
+        };
+        let by = Actor::server(&server.app.clock);
+        server.app.keys.issue(new, &by).await.expect("a key")
+    };
+    let expired = issue(Some(1), None).await;
+    let ended = issue(None, None).await;
+    let by = Actor::server(&server.app.clock);
+    let revoked = server.app.keys.revoke(&ended.row.id, &by).await;
+    assert!(revoked.expect("revoked"));
+    let scopeless = issue(None, Some(vec![])).await;
+    let narrow = json!({"name": "k", "scopes": ["users.read"]});
+    let narrow = server.make("/organization/admin_api_keys", narrow).await;
+    let out = Person::administrator(&server).await;
+    server
+        .auth_as(&out.access, Method::POST, "/logout", None)
+        .await;
+
+    let models = "/v1/models";
+    let ask_as = async |key: Option<&str>, path: &str, status: u16| {
+        let mut request = server.client.get(server.url(path));
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        let response = request.send().await.expect("a response");
+        assert_eq!(response.status(), status, "{path}");
+    };
+    // Neither who is let in nor who presents nothing.
+    ask_as(Some(&server.key), models, 200).await;
+    ask_as(None, models, 401).await;
+    assert!(events(&server, "access.denied").await.is_empty());
+
+    let unknown = "sk-mllm-hunter2hunter2";
+    for _ in 0..5 {
+        ask_as(Some(unknown), models, 401).await;
+    }
+    ask_as(Some(expired.key.expose()), models, 401).await;
+    ask_as(Some(ended.key.expose()), models, 401).await;
+    ask_as(Some("hunter2.hunter2.hunter2"), "/auth/me", 401).await;
+    ask_as(Some(&out.access), models, 401).await;
+    ask_as(Some(&server.key), "/auth/me", 401).await;
+    ask_as(Some(scopeless.key.expose()), models, 403).await;
+    let narrow_key = narrow["value"].as_str().expect("a key");
+    ask_as(Some(narrow_key), "/v1/organization/projects", 403).await;
+    ask_as(Some(&server.key), "/v1/organization/projects", 403).await;
+
+    let told = |rows: &[Value]| -> Vec<(String, String, u64)> {
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let row = |row: &Value| {
+            let details = &row["details"];
+            let count = details["count"].as_u64().expect("a count");
+            (text(&details["error_code"]), text(&details["id"]), count)
+        };
+        rows.iter().rev().map(row).collect()
+    };
+    let one = |reason: &str, id: &str| (reason.to_owned(), id.to_owned(), 1);
+    let rows = events(&server, "access.denied").await;
+    let first = told(&rows);
+    assert_eq!(first.len(), 7, "{first:#?}");
+    assert_eq!(
+        first[..4],
+        [
+            one("unknown_api_key", "unknown"),
+            one("expired_api_key", &expired.row.id),
+            one("ended_api_key", &ended.row.id),
+            one("invalid_access_token", "unknown"),
+        ]
+    );
+    assert!(first[4].0 == "ended_session" && first[4].1.starts_with("sess_"));
+    assert_eq!(
+        first[5..],
+        [
+            one("not_an_access_token", "unknown"),
+            one("insufficient_permissions", &scopeless.row.id),
+        ]
+    );
+    let (last, anonymous) = (&rows[0]["actor"], &rows[6]["actor"]);
+    assert_eq!(last["api_key"]["id"], scopeless.row.id);
+    assert_eq!(last["api_key"]["ip_address"], "127.0.0.1");
+    assert_eq!(anonymous["origin"], "anonymous");
+    assert_eq!(anonymous["session"]["ip_address"], "127.0.0.1");
+
+    // What has not been told yet is told at the end, if not before.
+    server.app.refusals.close().await;
+    let rows = events(&server, "access.denied").await;
+    assert_eq!(rows.len(), 9);
+    let mut rest = told(&rows);
+    rest.retain(|(_, _, count)| *count > 1);
+    rest.sort();
+    let counted: Vec<_> = rest.iter().map(|(why, _, n)| (why.as_str(), *n)).collect();
+    assert_eq!(
+        counted,
+        [("insufficient_permissions", 2), ("unknown_api_key", 4)]
+    );
+    let all = server.app.store.audit_page(0, 1000).await.expect("rows");
+    let all = serde_json::to_string(&all).expect("json");
+    assert!(!all.contains("hunter2"), "{all}");
 }
 
 #[tokio::test]

@@ -215,7 +215,11 @@ async fn failures_and_refusals_are_not_kept() {
         .text()
         .await
         .expect("text");
-    assert_eq!(log.matches("guardrail.blocked").count(), 2, "{log}");
+    assert_eq!(
+        log.matches(r#""type":"guardrail.blocked""#).count(),
+        2,
+        "{log}"
+    );
 }
 
 #[tokio::test]

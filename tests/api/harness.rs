@@ -51,7 +51,14 @@ pub struct Server {
     pub serving: JoinHandle<std::io::Result<()>>,
     engines: HashMap<&'static str, Arc<Scripted>>,
     models: Vec<ServedModel>,
-    _dir: TempDir,
+    dir: Arc<TempDir>,
+}
+
+/// What a first start shows.
+struct Credentials {
+    key: String,
+    admin_key: String,
+    admin_password: String,
 }
 
 pub fn config(dir: &Path) -> Config {
@@ -112,7 +119,32 @@ impl Server {
         let passwords = Passwords::new(&config.auth);
         let first = set_up(&data.store, &data.secrets, &clock, &passwords, ADMIN).await;
         let first = first.expect("a first start");
-        let app = App::new(config, clock, data, Registry::loading()).expect("an app");
+        let credentials = Credentials {
+            key: first.api_key.key.expose().to_owned(),
+            admin_password: first.admin_password.expose().to_owned(),
+            admin_key: first.admin_api_key.key.expose().to_owned(),
+        };
+        Self::over(config, data, credentials, Arc::new(dir)).await
+    }
+
+    /// Another server on the same data, as another process would be.
+    pub async fn beside(&self) -> Self {
+        let config = (*self.app.config).clone();
+        let data = DataDir::prepare(&config.data.dir).expect("a data directory");
+        let data = Data::open(&data).await.expect("a database");
+        let credentials = Credentials {
+            key: self.key.clone(),
+            admin_password: self.admin_password.clone(),
+            admin_key: self.admin_key.clone(),
+        };
+        let mut server = Self::over(config, data, credentials, self.dir.clone()).await;
+        (server.engines, server.models) = engines(200, 2);
+        server.load();
+        server
+    }
+
+    async fn over(config: Config, data: Data, credentials: Credentials, dir: Arc<TempDir>) -> Self {
+        let app = App::new(config, Clock::system(), data, Registry::loading()).expect("an app");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -121,9 +153,9 @@ impl Server {
         let (engines, models) = engines(1, 2);
         Self {
             address,
-            key: first.api_key.key.expose().to_owned(),
-            admin_password: first.admin_password.expose().to_owned(),
-            admin_key: first.admin_api_key.key.expose().to_owned(),
+            key: credentials.key,
+            admin_password: credentials.admin_password,
+            admin_key: credentials.admin_key,
             app,
             client: reqwest::Client::builder()
                 .pool_max_idle_per_host(0)
@@ -133,7 +165,7 @@ impl Server {
             serving: tokio::spawn(serving),
             engines,
             models,
-            _dir: dir,
+            dir,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::identity::Person;
 const CLIENTS: usize = 200;
 
 /// A project with limits, and a key of it.
-async fn limited(server: &Server, limits: Value) -> (String, String) {
+pub async fn limited(server: &Server, limits: Value) -> (String, String) {
     let made = server
         .make(
             "/organization/projects",
@@ -32,7 +32,7 @@ async fn limited(server: &Server, limits: Value) -> (String, String) {
     (project, key)
 }
 
-async fn chat(server: &Server, key: &str, body: &Value) -> reqwest::Response {
+pub async fn chat(server: &Server, key: &str, body: &Value) -> reqwest::Response {
     let request = server.client.post(server.url("/v1/chat/completions"));
     request
         .bearer_auth(key)
@@ -48,7 +48,7 @@ fn number(response: &reqwest::Response, header: &str) -> u64 {
 }
 
 /// Uses of a limit as the caller itself is told them.
-async fn used(server: &Server, key: &str, scope: &str) -> Value {
+pub async fn used(server: &Server, key: &str, scope: &str) -> Value {
     let response = server
         .client
         .get(server.url("/v1/limits"))
@@ -237,6 +237,67 @@ async fn the_headers_say_what_is_left() {
 }
 
 #[tokio::test]
+async fn errors_and_what_is_about_no_model_have_the_headers_too() {
+    let server = Server::start().await;
+    let (project, limited) = limited(&server, json!({"requests_per_minute": 1})).await;
+    let path = format!("/organization/projects/{project}/api_keys");
+    let made = server.make(&path, json!({"scopes": []})).await;
+    let scopeless = made["value"].as_str().expect("a key");
+    let (key, admin) = (server.key.as_str(), server.admin_key.as_str());
+    let send = async |key: &str, path: &str, body: Option<String>| {
+        let url = server.url(path);
+        let request = match body {
+            Some(body) => server.client.post(url).body(body),
+            None => server.client.get(url),
+        };
+        let request = request.header("content-type", "application/json");
+        request.bearer_auth(key).send().await.expect("a response")
+    };
+    let chat = "/v1/chat/completions";
+    let stream = with(ask("echo", "hi"), json!({"stream": true}));
+    let wrong = with(ask("echo", "hi"), json!({"temperature": 9}));
+    for (status, key, path, body) in [
+        (200, key, chat, Some(ask("echo", "hi"))),
+        (200, key, chat, Some(stream)),
+        (400, key, chat, Some(wrong)),
+        (400, key, chat, Some(json!({"model": "echo"}))),
+        (400, key, chat, Some(json!("no object"))),
+        (404, key, chat, Some(ask("none", "hi"))),
+        (500, key, chat, Some(ask("panic", "hi"))),
+        (503, key, chat, Some(ask("down", "hi"))),
+        (200, key, "/v1/moderations", Some(json!({"input": "hi"}))),
+        (400, key, "/v1/moderations", Some(json!({"input": []}))),
+        (200, key, "/v1/models", None),
+        (404, key, "/v1/models/none", None),
+        (403, scopeless, "/v1/models", None),
+        (403, scopeless, chat, Some(ask("echo", "hi"))),
+        (200, &limited, chat, Some(ask("echo", "hi"))),
+        (429, &limited, chat, Some(ask("echo", "hi"))),
+    ] {
+        let told = format!("{path} {body:?}");
+        let answer = send(key, path, body.map(|body| body.to_string())).await;
+        assert_eq!(answer.status(), status, "{told}");
+        for kind in ["requests", "tokens"] {
+            for what in ["limit", "remaining", "reset"] {
+                let name = format!("x-ratelimit-{what}-{kind}");
+                assert!(answer.headers().contains_key(&name), "{name}: {told}");
+            }
+        }
+    }
+    for (status, key, path) in [
+        (401, "sk-none", "/v1/models"),
+        (403, admin, "/v1/models"),
+        (404, key, "/v1/none"),
+        (405, key, chat),
+    ] {
+        let answer = send(key, path, None).await;
+        assert_eq!(answer.status(), status, "{path}");
+        let mut names = answer.headers().keys();
+        assert!(!names.any(|name| name.as_str().starts_with("x-ratelimit-")));
+    }
+}
+
+#[tokio::test]
 async fn nonsense_counts_too() {
     let server = Server::start().await;
     let (_, key) = limited(&server, json!({"requests_per_minute": 2})).await;
@@ -401,7 +462,7 @@ async fn the_tightest_of_all_limits_wins_and_binds_everybody_whose_it_is() {
 }
 
 /// Another key of a project.
-async fn another_key(server: &Server, project: &str) -> String {
+pub async fn another_key(server: &Server, project: &str) -> String {
     let path = format!("/organization/projects/{project}/api_keys");
     let made = server.make(&path, json!({})).await;
     made["value"].as_str().expect("a key").to_owned()

@@ -86,6 +86,7 @@ POST   /v1/organization/invites                  org users.write  {"email": "inv
 GET    /v1/organization/invites/{invite_id}      org users.read
 DELETE /v1/organization/invites/{invite_id}      org users.write
 GET    /v1/organization/roles                    org users.read
+GET    /v1/organization/roles/{role_id}          org users.read
 GET    /v1/organization/projects                 listing projects.read
 POST   /v1/organization/projects                 org projects.write  {"name": "x"}
 GET    /v1/projects/{project_id}/roles           project users.read

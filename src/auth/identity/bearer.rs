@@ -34,7 +34,8 @@ impl Identity {
     /// by the session's.
     ///
     /// # Errors
-    /// [`AuthError::InvalidKey`], or [`AuthError::Expired`] for what was a token.
+    /// [`AuthError::InvalidKey`], or for what was a token [`AuthError::Expired`] and, when its
+    /// session is over, [`AuthError::Ended`].
     pub async fn signed_in(&self, presented: &str, from: Actor) -> Result<SignedIn, AuthError> {
         let now = self.clock.now_secs();
         let subject = match jwt::verify(&self.secrets, presented, now) {
@@ -45,9 +46,14 @@ impl Identity {
         let live = self
             .store
             .live_session(&subject.session_id, &subject.user_id, now);
-        let person = live.await.map_err(unavailable)?;
+        let Some(person) = live.await.map_err(unavailable)? else {
+            return Err(AuthError::Ended {
+                id: subject.session_id,
+                is_expired: false,
+            });
+        };
         Ok(SignedIn {
-            person: person.ok_or(AuthError::InvalidKey)?,
+            person,
             actor: Actor {
                 kind: ActorKind::Session,
                 id: Some(subject.session_id),

@@ -110,7 +110,7 @@ impl Identity {
         let Some(step) = second_factor::step(&self.secrets, nonce, code, now) else {
             return Err(self.wrong_code(&account, &who.actor).await?);
         };
-        attempt.forgiven();
+        attempt.forgiven().await;
         let (codes, digests) = second_factor::recovery_codes(&self.secrets, &account.user_id)?;
         let session = who.session_id()?;
         let confirmed =
@@ -141,7 +141,7 @@ impl Identity {
         if !renewed.await? {
             return Err(self.wrong_code(&account, &who.actor).await?);
         }
-        attempt.forgiven();
+        attempt.forgiven().await;
         Ok(codes)
     }
 
@@ -167,7 +167,7 @@ impl Identity {
         if !removed.await? {
             return Err(self.wrong_code(&account, &who.actor).await?);
         }
-        attempt.forgiven();
+        attempt.forgiven().await;
         Ok(())
     }
 
@@ -209,7 +209,7 @@ impl Identity {
         let hash = Some(account.password_hash.clone()).filter(|hash| hash.starts_with('$'));
         match self.passwords.verify(password, hash).await {
             Ok(true) => {
-                attempt.forgiven();
+                attempt.forgiven().await;
                 Ok(())
             }
             Ok(false) => {
@@ -218,7 +218,7 @@ impl Identity {
                 Err(IdentityError::WrongProof(param))
             }
             Err(error) => {
-                attempt.forgiven();
+                attempt.forgiven().await;
                 Err(error.into())
             }
         }
@@ -228,7 +228,7 @@ impl Identity {
         &self,
         account: &AccountRow,
         from: &Actor,
-    ) -> Result<crate::auth::throttle::Attempt, IdentityError> {
+    ) -> Result<crate::auth::throttle::SharedAttempt, IdentityError> {
         self.attempt(&account.email, Some(&account.user_id), from)
             .await
     }

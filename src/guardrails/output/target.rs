@@ -3,8 +3,9 @@
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// What relative addresses are relative to.
-const HERE: &str = "https://here.invalid/";
+/// What relative addresses are relative to. `https:host` is a path on a page of the same scheme, and
+/// a host on one of the other.
+const HERE: [&str; 2] = ["https://here.invalid/", "http://here.invalid/"];
 const THIS_HOST: &str = "here.invalid";
 
 /// Schemes that run something, or read what is not of the web.
@@ -63,8 +64,19 @@ impl Target {
         if without_signs(path).contains(['&', '\\']) {
             return unknown;
         }
-        let Some(url) = Url::parse(HERE).ok().and_then(|here| here.join(rest).ok()) else {
-            return unknown;
+        let read = HERE.map(|here| Self::read(here, rest, allowed_hosts));
+        let is_foreign = |target: &Self| *target != Self::Known;
+        read.into_iter().find(is_foreign).unwrap_or(Self::Known)
+    }
+
+    /// Where it leads from a page there.
+    fn read(here: &str, address: &str, allowed_hosts: &[String]) -> Self {
+        let url = Url::parse(here).and_then(|here| here.join(address));
+        let Ok(url) = url else {
+            return Self::Foreign {
+                origin: None,
+                tells: None,
+            };
         };
         let Some(host) = url.host_str() else {
             return Self::Known;

@@ -21,8 +21,8 @@ fn policy() -> Arc<Policy> {
 
 fn checked(guardrails: &Guardrails, text: &str) -> Checked {
     let policy = policy();
-    let mut masks = guardrails.masks(&policy, "s", [text]);
     let (way, place) = (Direction::Output, Place::Assistant);
+    let mut masks = guardrails.masks(&policy, way, "s", [text]);
     guardrails.check(&policy, way, place, text, &mut masks)
 }
 
@@ -39,9 +39,17 @@ fn rendered(markdown: &str) -> String {
     html
 }
 
-/// What a browser would run or fetch of its own accord.
+/// What a browser would run or fetch of its own accord, on a page of either scheme.
 fn active(html: &str) -> Vec<String> {
-    let here = Url::parse("https://here.invalid/").unwrap();
+    let pages = ["https://here.invalid/", "http://here.invalid/"];
+    pages
+        .iter()
+        .flat_map(|page| active_on(page, html))
+        .collect()
+}
+
+fn active_on(page: &str, html: &str) -> Vec<String> {
+    let here = Url::parse(page).unwrap();
     let document = Html::parse_document(html);
     let elements = document
         .root_element()

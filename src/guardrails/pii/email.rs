@@ -41,7 +41,7 @@ const FILES: [&str; 24] = [
 fn address(candidate: &Candidate<'_>) -> Option<Verdict> {
     let text = candidate.text;
     let (local, domain) = text.rsplit_once('@').or_else(|| text.split_once("%40"))?;
-    if in_userinfo(candidate.before) || candidate.before.ends_with('@') {
+    if in_userinfo(candidate.before, local) || candidate.before.ends_with('@') {
         return None;
     }
     // A query's names and a path's parts come before, of which RFC 5322 allows the signs.
@@ -79,14 +79,16 @@ fn address(candidate: &Candidate<'_>) -> Option<Verdict> {
     candidate.part(start..end, score)
 }
 
-/// `https://name:password@host`, where the password looks like an address's name.
-fn in_userinfo(before: &str) -> bool {
+/// `https://name:password@host`, where the password looks like an address's name. With a host and a
+/// path between, `local` is of the path or the query.
+fn in_userinfo(before: &str, local: &str) -> bool {
     let token = before
         .rsplit(char::is_whitespace)
         .next()
         .unwrap_or_default();
     let rest = token.rsplit_once("://").map(|(_, rest)| rest);
-    rest.is_some_and(|rest| !rest.contains(['/', '?', '=', ',']))
+    let ends_host = ['/', '?', '=', ','];
+    rest.is_some_and(|rest| !rest.contains(ends_host) && !local.contains(ends_host))
 }
 
 /// Where a domain ends that a sentence follows without a blank ("a@b.example.Please call").

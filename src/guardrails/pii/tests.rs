@@ -39,6 +39,11 @@ fn addresses_are_found_as_people_write_them() {
         ("a@xn--fsq.xn--0zwm56d", "a@xn--fsq.xn--0zwm56d"),
         ("?email=john@example.com&x=1", "john@example.com"),
         ("mailto:john@example.com", "john@example.com"),
+        (
+            "https://example.com/?to=john@example.com",
+            "john@example.com",
+        ),
+        ("https://example.com/john@example.com/", "john@example.com"),
         ("jane [at] example [dot] org", "jane [at] example [dot] org"),
         ("jane(at)example.org", "jane(at)example.org"),
         ("jane at example dot org", "jane at example dot org"),

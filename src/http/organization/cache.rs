@@ -63,7 +63,7 @@ impl CacheApi {
             at_ms: app.clock.now_ms(),
         };
         app.store.flush_cache(&flush, &admin.0.actor).await?;
-        app.cache.forget(&flush);
+        app.cache.flush(&flush).await;
         Ok(Json(CacheFlushed {
             object: "organization.cache.flushed".to_owned(),
             flushed: true,

@@ -33,7 +33,20 @@ impl RolesApi {
     )]
     async fn list(&self, admin: Admin) -> Result<Json<Page<Role>>, ApiError> {
         admin.0.may(Permission::UsersRead)?;
-        page(vec![role(OrgRole::Owner), role(OrgRole::Reader)])
+        page([OrgRole::Owner, OrgRole::Reader].map(role).into())
+    }
+
+    /// Tell about a role of the organization.
+    #[oai(
+        path = "/organization/roles/:role_id",
+        method = "get",
+        operation_id = "retrieve-role"
+    )]
+    async fn retrieve(&self, admin: Admin, role_id: Path<String>) -> Result<Json<Role>, ApiError> {
+        admin.0.may(Permission::UsersRead)?;
+        let mut roles = [OrgRole::Owner, OrgRole::Reader].map(role).into_iter();
+        let found = roles.find(|role| role.id == role_id.0);
+        Ok(Json(found.ok_or_else(|| ApiError::missing("role"))?))
     }
 
     /// List the role of a person.
