@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -95,7 +96,8 @@ class Product(Contender):
             raise Failed(f"the cache says {status}")
 
     def check_all(self, requests, port, directory):
-        url = f"http://127.0.0.1:{port}/v1/organization/usage/completions?start_time=1&limit=1"
+        since = f"start_time={int(time.time()) - 86_400}&limit=3"
+        url = f"http://127.0.0.1:{port}/v1/organization/usage/completions?{since}"
         key = self.credentials(directory)["admin_api_key"]
         headers = {"Authorization": f"Bearer {key}"}
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
@@ -231,7 +233,8 @@ class Portkey(Peer):
         return {"NODE_ENV": "production"}
 
     def chat(self, mode, port, upstream, directory):
-        config = {"provider": "openai", "custom_host": upstream_url(upstream, mode)}
+        config = {"provider": "openai", "api_key": "none"}
+        config["custom_host"] = upstream_url(upstream, mode)
         if mode == CACHED:
             config["cache"] = {"mode": "simple"}
         headers = {"x-portkey-config": json.dumps(config), "Authorization": "Bearer none"}

@@ -22,7 +22,9 @@ pub async fn serve(listen: String) -> std::io::Result<()> {
         .at("/v1/models", get(models))
         .at("/:delay<[0-9]+>ms/v1/models", get(models))
         .at("/asked", get(asked));
-    Server::new(TcpListener::bind(listen)).run(routes.boxed()).await
+    Server::new(TcpListener::bind(listen))
+        .run(routes.boxed())
+        .await
 }
 
 #[handler]
