@@ -7,6 +7,7 @@ pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod crowd;
 pub mod engine;
 pub mod guardrails;
 pub mod http;
