@@ -1,6 +1,7 @@
 //! The guards on both sides of the model.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -20,6 +21,9 @@ use crate::store::{Store, StoreError};
 
 use super::moderation::{Moderated, scores, stricter};
 use super::{Caller, Failure};
+
+/// Bytes of a request that are looked at where they are: some hundred microseconds of work at most.
+const SHORT: usize = 1024;
 
 /// Why the guards keep a request from the model.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -147,8 +151,13 @@ impl Guarded {
         let scope = self.project_id.clone();
         let fallback = (policy.rules.on_failure == OnFailure::Allow).then(|| messages.clone());
         let texts = std::mem::take(messages);
+        let bytes: usize = texts.iter().map(|message| message.content.len()).sum();
         let see = move || see(&guardrails, &policy, &scope, texts);
-        let seen = match (blocking(&self.turns, see).await, fallback) {
+        let seen = match bytes {
+            ..=SHORT => here(see),
+            _ => blocking(&self.turns, see).await,
+        };
+        let seen = match (seen, fallback) {
             (Ok(seen), _) => seen,
             (Err(_), Some(unseen)) => {
                 tracing::warn!("the policy lets a request through that no guard has seen");
@@ -284,6 +293,11 @@ pub(super) async fn off_thread<T: Send + 'static>(
     blocking(&app.guard_turns, work).await
 }
 
+/// The same for what takes less time than another thread takes to wake up.
+fn here<T>(work: impl FnOnce() -> T) -> Result<T, GuardFailure> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| failed(true))
+}
+
 async fn blocking<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
@@ -294,11 +308,14 @@ async fn blocking<T: Send + 'static>(
         let _turn = turn;
         work()
     };
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        // A panic's message may quote the text.
-        tracing::error!(panicked = error.is_panic(), "a guard failed");
-        GuardFailure::Unavailable
-    })
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| failed(error.is_panic()))
+}
+
+/// A panic's message may quote the text, and is not told.
+fn failed(panicked: bool) -> GuardFailure {
+    tracing::error!(panicked, "a guard failed");
+    GuardFailure::Unavailable
 }
 
 /// Messages that the guards have seen.
