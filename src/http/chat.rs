@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
 use poem::web::Data;
 use poem_openapi::payload::EventStream;
@@ -85,14 +84,13 @@ impl ChatApi {
 }
 
 /// The whole answer is the stream, collected.
-async fn collect(run: Run, labels: Labels) -> Result<ChatCompletion, Failure> {
-    let mut steps = Box::pin(run.steps());
+async fn collect(mut run: Run, labels: Labels) -> Result<ChatCompletion, Failure> {
     let mut choices = Vec::new();
     let mut usage = Usage::new(0, 0, 0);
     let mut moderation = None;
     let (mut message, mut tokens) = (said(String::new()), Vec::new());
-    while let Some(step) = steps.try_next().await? {
-        match step {
+    while let Some(step) = run.next().await {
+        match step? {
             Step::Begin { .. } => {}
             Step::Text { text, logprobs, .. } => {
                 message.content.get_or_insert_default().push_str(&text);
