@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
 use poem::web::Data;
 use poem_openapi::payload::EventStream;
@@ -80,12 +79,11 @@ impl ChatApi {
 }
 
 /// The whole answer is the stream, collected.
-async fn collect(run: Run, logprobs: bool) -> Result<ChatCompletion, Failure> {
+async fn collect(mut run: Run, logprobs: bool) -> Result<ChatCompletion, Failure> {
     let title = run.title().clone();
-    let mut steps = Box::pin(run.steps());
     let mut whole = Whole::new(logprobs);
-    while let Some(step) = steps.try_next().await? {
-        whole.add(&step);
+    while let Some(step) = run.next().await {
+        whole.add(&step?);
     }
     Ok(whole.named(title))
 }

@@ -1,6 +1,7 @@
 //! The guards on both sides of the model.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -21,6 +22,9 @@ use crate::store::{Store, StoreError};
 
 use super::moderation::{Moderated, scores, stricter};
 use super::{Caller, Failure};
+
+/// Bytes of a request that are looked at where they are: some hundred microseconds of work at most.
+const SHORT: usize = 1024;
 
 /// Why the guards keep a request from the model.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -154,8 +158,13 @@ impl Guarded {
             std::mem::take(&mut request.tools),
         );
         let fallback = (policy.rules.on_failure == OnFailure::Allow).then(|| texts.clone());
+        let bytes = size(&texts.0, &texts.1);
         let see = move || see(&guardrails, &policy, &scope, texts);
-        let seen = match (blocking(&self.turns, see).await, fallback) {
+        let seen = match bytes {
+            ..=SHORT => here(see),
+            _ => blocking(&self.turns, see).await,
+        };
+        let seen = match (seen, fallback) {
             (Ok(seen), _) => seen,
             (Err(_), Some(unseen)) => {
                 tracing::warn!("the policy lets a request through that no guard has seen");
@@ -301,6 +310,11 @@ pub(super) async fn off_thread<T: Send + 'static>(
     blocking(&app.guard_turns, work).await
 }
 
+/// The same for what takes less time than another thread takes to wake up.
+fn here<T>(work: impl FnOnce() -> T) -> Result<T, GuardFailure> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| failed(true))
+}
+
 async fn blocking<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
@@ -311,11 +325,14 @@ async fn blocking<T: Send + 'static>(
         let _turn = turn;
         work()
     };
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        // A panic's message may quote the text.
-        tracing::error!(panicked = error.is_panic(), "a guard failed");
-        GuardFailure::Unavailable
-    })
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| failed(error.is_panic()))
+}
+
+/// A panic's message may quote the text, and is not told.
+fn failed(panicked: bool) -> GuardFailure {
+    tracing::error!(panicked, "a guard failed");
+    GuardFailure::Unavailable
 }
 
 /// Messages that the guards have seen.
@@ -405,6 +422,17 @@ fn see(
         blocked,
         spent,
     }
+}
+
+/// About how many bytes the guards have to see; tools count as much as is never short.
+fn size(messages: &[Message], tools: &[Tool]) -> usize {
+    let calls = |message: &Message| {
+        let calls = message.tool_calls.iter();
+        calls.map(|call| call.arguments.len()).sum::<usize>()
+    };
+    let messages = messages.iter();
+    let bytes = messages.map(|message| message.content.len() + calls(message));
+    bytes.sum::<usize>() + tools.len() * SHORT
 }
 
 /// What a schema tells the model in words.

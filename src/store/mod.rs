@@ -4,6 +4,7 @@
 //! other. So there is one connection that writes and a small pool that can only read. A second
 //! writer would gain nothing: SQLite would make it wait, without a queue.
 
+mod access_version;
 mod accounts;
 mod audit;
 mod audit_log;
