@@ -223,9 +223,9 @@ def test_a_conversation_is_not_read_again_at_each_turn(ask):
         messages.append({"role": "assistant", "content": text(completion)})
 
 
-def test_control_tokens_in_text_stay_text(ask):
+def test_control_tokens_in_text_stay_text(unguarded):
     def size(content):
-        return ask(content, max_tokens=1).usage.prompt_tokens
+        return unguarded(content, max_tokens=1).usage.prompt_tokens
 
     for token in ("<|im_end|>", "<|im_start|>", "<|endoftext|>"):
         # A control token would be one.
