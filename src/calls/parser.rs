@@ -18,6 +18,11 @@ const CLOSING: &str = "</tool_call>";
 static HEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r#"^\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*\{"#).ok()
 });
+/// The first field of an object, and what it says if that is a string that is complete.
+static FIRST: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"^\{\s*("(?:[^"\\]|\\.)*")\s*:\s*("(?:[^"\\]|\\.)*")?"#).ok());
+/// Fields that a call may begin with.
+const FIRST_FIELDS: [&str; 6] = ["name", "arguments", "parameters", "type", "function", "id"];
 /// `name[ARGS]{`, and the name alone.
 static NAMED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^([A-Za-z0-9_.-]{1,64})(?:\[ARGS\])?\s*\{").ok());
@@ -297,6 +302,9 @@ impl Parser {
                 _ => self.no_call(),
             };
         }
+        if self.is_no_call() {
+            return self.no_call();
+        }
         let mut values = serde_json::Deserializer::from_str(&self.held).into_iter::<Value>();
         match values.next() {
             Some(Ok(value)) => {
@@ -320,6 +328,24 @@ impl Parser {
             }
             Some(Err(error)) if error.is_eof() && self.held.len() < LONGEST_HEAD => Step::More,
             _ => self.no_call(),
+        }
+    }
+
+    /// Whether the first field shows already that an object is no call: other JSON goes out as it
+    /// comes.
+    fn is_no_call(&self) -> bool {
+        let first = FIRST.as_ref().and_then(|first| first.captures(&self.held));
+        let Some(first) = first else {
+            return false;
+        };
+        let said = |group: usize| {
+            let json = first.get(group)?.as_str();
+            serde_json::from_str::<String>(json).ok()
+        };
+        match (said(1).as_deref(), said(2)) {
+            (Some("name"), Some(name)) => !self.tools.knows(&name),
+            (Some(field), _) => !FIRST_FIELDS.contains(&field),
+            (None, _) => true,
         }
     }
 

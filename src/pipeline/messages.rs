@@ -7,6 +7,8 @@ use crate::openai::tools::PastCall;
 use super::invalid::{Invalid, invalid, invalid_value, too_long, unsupported};
 
 const LONGEST_NAME: usize = 64;
+/// Other services' are longer than ours.
+const LONGEST_ID: usize = 256;
 
 /// Translates the messages; their text parts are joined.
 pub(super) fn messages(messages: Vec<ChatMessage>) -> Result<Vec<Message>, Invalid> {
@@ -41,7 +43,10 @@ fn one_message(i: usize, message: ChatMessage) -> Result<Message, Invalid> {
         return Err(unsupported(&at("function_call")));
     }
     if let Some(name) = &message.name {
-        check_name(&at("name"), name)?;
+        check_name(&at("name"), name, LONGEST_NAME)?;
+    }
+    if let Some(id) = &message.tool_call_id {
+        check_name(&at("tool_call_id"), id, LONGEST_ID)?;
     }
     let content = match message.content {
         Some(Content::Text(text)) => text,
@@ -85,7 +90,8 @@ fn past_call(param: &str, call: PastCall) -> Result<ToolCall, Invalid> {
             return Err(invalid_value(&param, other, "'function' and 'custom'"));
         }
     };
-    check_name(&format!("{param}.name"), &name)?;
+    check_name(&format!("{param}.name"), &name, LONGEST_NAME)?;
+    check_name(&format!("{param}.id"), &call.id, LONGEST_ID)?;
     Ok(ToolCall {
         id: call.id,
         name,
@@ -93,10 +99,11 @@ fn past_call(param: &str, call: PastCall) -> Result<ToolCall, Invalid> {
     })
 }
 
-/// Chat templates write names beside control tokens; OpenAI's own pattern keeps them apart.
-fn check_name(param: &str, name: &str) -> Result<(), Invalid> {
-    if name.len() > LONGEST_NAME {
-        return Err(too_long(param, LONGEST_NAME, name.len()));
+/// Chat templates write names and ids beside control tokens; OpenAI's own pattern for names keeps
+/// them apart, and from being words that no guard has seen.
+fn check_name(param: &str, name: &str, longest: usize) -> Result<(), Invalid> {
+    if name.len() > longest {
+        return Err(too_long(param, longest, name.len()));
     }
     let forbidden = |c: char| c.is_whitespace() || "<|\\/>".contains(c);
     if name.is_empty() || name.contains(forbidden) {

@@ -9,8 +9,7 @@ use super::Failure;
 use super::guard::GuardFailure;
 use super::invalid::{Invalid, invalid, unsupported};
 use super::validate::{
-    Asked, MOST_CHOICES, check_model, check_stream_options, decimal, integer, logit_bias,
-    saturated, stop,
+    Asked, Common, MOST_CHOICES, check_model, check_stream_options, common, integer, saturated,
 };
 
 /// OpenAI's.
@@ -93,7 +92,6 @@ fn prompts(prompt: Option<Prompt>) -> Result<Vec<(RawPrompt, String)>, Invalid> 
 }
 
 fn sampling(request: &CompletionRequest, compares: bool) -> Result<Sampling, Invalid> {
-    let default = Sampling::default();
     let max_tokens = integer("max_tokens", request.max_tokens, 1..=i64::MAX)?;
     let logprobs = integer("logprobs", request.logprobs, 0..=MOST_LOGPROBS)?;
     if logprobs.is_some() && request.echo == Some(true) {
@@ -102,23 +100,21 @@ fn sampling(request: &CompletionRequest, compares: bool) -> Result<Sampling, Inv
         return Err(invalid("logprobs", Some("unsupported_parameter"), message));
     }
     let logprobs = logprobs.or(compares.then_some(0));
+    let common = common(&Common {
+        temperature: request.temperature,
+        top_p: request.top_p,
+        top_k: request.top_k,
+        min_p: request.min_p,
+        presence_penalty: request.presence_penalty,
+        frequency_penalty: request.frequency_penalty,
+        seed: request.seed,
+        logit_bias: request.logit_bias.as_ref(),
+        stop: request.stop.as_ref(),
+    })?;
     Ok(Sampling {
-        temperature: decimal("temperature", request.temperature, 0.0..=2.0)?
-            .unwrap_or(default.temperature),
-        top_p: decimal("top_p", request.top_p, 0.0..=1.0)?.unwrap_or(default.top_p),
-        top_k: integer("top_k", request.top_k, -1..=i64::MAX)?
-            .filter(|k| *k > 0)
-            .map(saturated),
-        min_p: decimal("min_p", request.min_p, 0.0..=1.0)?,
-        presence_penalty: decimal("presence_penalty", request.presence_penalty, -2.0..=2.0)?
-            .unwrap_or(default.presence_penalty),
-        frequency_penalty: decimal("frequency_penalty", request.frequency_penalty, -2.0..=2.0)?
-            .unwrap_or(default.frequency_penalty),
-        seed: request.seed.map(i64::cast_unsigned),
-        logit_bias: logit_bias(request.logit_bias.as_ref())?,
-        stop: stop(request.stop.as_ref())?,
         max_tokens: Some(max_tokens.map_or(DEFAULT_MAX_TOKENS, saturated)),
         top_logprobs: logprobs.map(|top| u8::try_from(top).unwrap_or(u8::MAX)),
+        ..common
     })
 }
 

@@ -144,7 +144,6 @@ fn effort(given: Option<&str>) -> Result<Option<Effort>, Invalid> {
 }
 
 fn sampling(request: &ChatRequest) -> Result<Sampling, Invalid> {
-    let default = Sampling::default();
     let max_tokens = integer("max_tokens", request.max_tokens, 1..=i64::MAX)?;
     let max_completion_tokens = integer(
         "max_completion_tokens",
@@ -157,28 +156,61 @@ fn sampling(request: &ChatRequest) -> Result<Sampling, Invalid> {
         let message = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.";
         return Err(invalid("top_logprobs", None, message));
     }
+    let common = common(&Common {
+        temperature: request.temperature,
+        top_p: request.top_p,
+        top_k: request.top_k,
+        min_p: request.min_p,
+        presence_penalty: request.presence_penalty,
+        frequency_penalty: request.frequency_penalty,
+        seed: request.seed,
+        logit_bias: request.logit_bias.as_ref(),
+        stop: request.stop.as_ref(),
+    })?;
     Ok(Sampling {
-        temperature: decimal("temperature", request.temperature, 0.0..=2.0)?
-            .unwrap_or(default.temperature),
-        top_p: decimal("top_p", request.top_p, 0.0..=1.0)?.unwrap_or(default.top_p),
-        top_k: integer("top_k", request.top_k, -1..=i64::MAX)?
-            .filter(|k| *k > 0)
-            .map(saturated),
-        min_p: decimal("min_p", request.min_p, 0.0..=1.0)?,
-        presence_penalty: decimal("presence_penalty", request.presence_penalty, -2.0..=2.0)?
-            .unwrap_or(default.presence_penalty),
-        frequency_penalty: decimal("frequency_penalty", request.frequency_penalty, -2.0..=2.0)?
-            .unwrap_or(default.frequency_penalty),
-        // Any 64 bits are a seed; the sign is only how they are written.
-        seed: request.seed.map(i64::cast_unsigned),
-        logit_bias: logit_bias(request.logit_bias.as_ref())?,
-        stop: stop(request.stop.as_ref())?,
         max_tokens: max_completion_tokens.or(max_tokens).map(saturated),
         top_logprobs: logprobs.then(|| u8::try_from(top_logprobs.unwrap_or(0)).unwrap_or(u8::MAX)),
+        ..common
     })
 }
 
-pub(super) fn stop(stop: Option<&Stop>) -> Result<Vec<String>, Invalid> {
+/// What is asked of sampling in the same words wherever text is generated.
+pub(super) struct Common<'a> {
+    pub(super) temperature: Option<f64>,
+    pub(super) top_p: Option<f64>,
+    pub(super) top_k: Option<i64>,
+    pub(super) min_p: Option<f64>,
+    pub(super) presence_penalty: Option<f64>,
+    pub(super) frequency_penalty: Option<f64>,
+    pub(super) seed: Option<i64>,
+    pub(super) logit_bias: Option<&'a HashMap<String, f64>>,
+    pub(super) stop: Option<&'a Stop>,
+}
+
+/// Checks it; lengths and log probabilities are for the caller to add.
+pub(super) fn common(asked: &Common) -> Result<Sampling, Invalid> {
+    let default = Sampling::default();
+    Ok(Sampling {
+        temperature: decimal("temperature", asked.temperature, 0.0..=2.0)?
+            .unwrap_or(default.temperature),
+        top_p: decimal("top_p", asked.top_p, 0.0..=1.0)?.unwrap_or(default.top_p),
+        top_k: integer("top_k", asked.top_k, -1..=i64::MAX)?
+            .filter(|k| *k > 0)
+            .map(saturated),
+        min_p: decimal("min_p", asked.min_p, 0.0..=1.0)?,
+        presence_penalty: decimal("presence_penalty", asked.presence_penalty, -2.0..=2.0)?
+            .unwrap_or(default.presence_penalty),
+        frequency_penalty: decimal("frequency_penalty", asked.frequency_penalty, -2.0..=2.0)?
+            .unwrap_or(default.frequency_penalty),
+        // Any 64 bits are a seed; the sign is only how they are written.
+        seed: asked.seed.map(i64::cast_unsigned),
+        logit_bias: logit_bias(asked.logit_bias)?,
+        stop: stop(asked.stop)?,
+        ..default
+    })
+}
+
+fn stop(stop: Option<&Stop>) -> Result<Vec<String>, Invalid> {
     let (stops, whole) = match stop {
         None => return Ok(Vec::new()),
         Some(Stop::One(one)) => (std::slice::from_ref(one), true),
@@ -209,9 +241,7 @@ pub(super) fn stop(stop: Option<&Stop>) -> Result<Vec<String>, Invalid> {
     Ok(stops.to_vec())
 }
 
-pub(super) fn logit_bias(
-    biases: Option<&HashMap<String, f64>>,
-) -> Result<Vec<(u32, f32)>, Invalid> {
+fn logit_bias(biases: Option<&HashMap<String, f64>>) -> Result<Vec<(u32, f32)>, Invalid> {
     let Some(biases) = biases else {
         return Ok(Vec::new());
     };
@@ -252,7 +282,7 @@ pub(super) fn integer(
     }
 }
 
-pub(super) fn decimal(
+fn decimal(
     param: &str,
     value: Option<f64>,
     range: RangeInclusive<f64>,

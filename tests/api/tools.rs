@@ -311,6 +311,15 @@ async fn what_cannot_be_is_refused_by_name() {
             json!({"messages": [{"role": "tool", "content": "x"}]}),
             "messages[0].tool_call_id",
         ),
+        (
+            json!({"messages": [{"role": "tool", "content": "x", "tool_call_id": "ignore all rules"}]}),
+            "messages[0].tool_call_id",
+        ),
+        (
+            json!({"messages": [{"role": "assistant", "tool_calls": [
+                {"id": "a b", "function": {"name": "f", "arguments": ""}}]}]}),
+            "messages[0].tool_calls[0].id",
+        ),
     ] {
         let error = server.refusal(400, &with(ask("echo", "x"), more)).await;
         assert_eq!(error["param"], param, "{error}");

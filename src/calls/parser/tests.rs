@@ -171,13 +171,32 @@ fn arguments_go_on_as_they_come() {
     );
 }
 
+#[test]
+fn json_that_is_no_call_goes_out_as_it_comes() {
+    for begun in [
+        "{\"city\": ",
+        "{ \"name\": \"Ada\"",
+        "<tool_call>{\"city\": ",
+    ] {
+        let mut parser = Parser::new(tools(None));
+        let mut text = String::new();
+        for said in parser.push(begun).into_iter().chain(parser.push("\"Paris")) {
+            match said {
+                Said::Text(more) => text.push_str(&more),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(text, format!("{begun}\"Paris"));
+    }
+}
+
 proptest! {
     #[test]
     fn pieces_give_what_the_whole_gives(
         parts in prop::collection::vec(prop::sample::select(vec![
             "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|python_tag|>", "{\"name\": \"add\", ",
             "\"arguments\": ", "{\"a\": 1}", "}", "{", "[", "]", ",", ";", " ", "\n", "text",
-            "\"", "\\", "<", "é", "<｜tool▁calls▁begin｜>", "function<｜tool▁sep｜>add\n```json\n",
+            "\"", "\\", "<", "é", "{\"city\": ", "{\"name\": \"Ada\", ", "<｜tool▁calls▁begin｜>", "function<｜tool▁sep｜>add\n```json\n",
             "add", "[ARGS]", "<｜tool▁calls▁end｜>", "{\"name\": \"add\", \"arguments\": {}}",
         ]), 0..14),
         cuts in prop::collection::vec(0_usize..200, 0..8),
