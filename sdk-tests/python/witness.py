@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 import pydantic
-from openai.types import Model
+from openai.types import CreateEmbeddingResponse, Embedding, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.shared import ErrorObject
 
@@ -14,6 +14,16 @@ class ModelList(pydantic.BaseModel):
     model_config = {"extra": "forbid"}
     object: str
     data: list[Model]
+
+
+class Base64Embedding(Embedding):
+    """The SDK has no type for what it asks for by itself: it decodes it before it looks."""
+
+    embedding: str
+
+
+class Base64Embeddings(CreateEmbeddingResponse):
+    data: list[Base64Embedding]
 
 
 class ErrorBody(pydantic.BaseModel):
@@ -41,10 +51,15 @@ class Answer:
         return self.path == "/v1/chat/completions"
 
     @property
+    def is_embeddings(self) -> bool:
+        return self.path == "/v1/embeddings"
+
+    @property
     def has_a_row(self) -> bool:
         """Whatever somebody asks for who is let in, into the project that they name."""
         is_outside = self.status == 404 and b"project_not_found" in self.body
-        return self.is_chat and self.status not in (401, 403) and not is_outside
+        is_asked = self.is_chat or self.is_embeddings
+        return is_asked and self.status not in (401, 403) and not is_outside
 
     def check(self) -> None:
         """Holds the answer against the SDK's own types, without any coercion and without
@@ -68,6 +83,10 @@ class Answer:
             assert json.loads(self.body)["error"].keys() == {"message", "type", "param", "code"}
         elif self.is_chat:
             strict(ChatCompletion, self.body)
+        elif self.is_embeddings:
+            vectors = [one["embedding"] for one in json.loads(self.body)["data"]]
+            is_text = all(isinstance(vector, str) for vector in vectors)
+            strict(Base64Embeddings if is_text else CreateEmbeddingResponse, self.body)
         elif self.path == "/v1/models":
             strict(ModelList, self.body)
         elif self.path.startswith("/v1/models/"):

@@ -3,7 +3,7 @@
 //! - [`server`], [`stall`]: connections, their limits, and the way to the end of them
 //! - [`envelope`]: what every request and every answer has in common
 //! - [`routing`]: methods and paths
-//! - [`chat`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`metrics`], [`docs`]: the routes
+//! - [`chat`], [`embeddings`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`metrics`], [`docs`]: the routes
 //! - [`auth`], [`query`], [`body`], [`payload`], [`sse`], [`error`]: in and out
 
 mod auth;
@@ -11,6 +11,7 @@ mod body;
 mod chat;
 mod cors;
 mod docs;
+mod embeddings;
 mod envelope;
 pub mod error;
 mod guardrails;
@@ -42,6 +43,7 @@ pub use spec::openapi_json;
 /// The routes that the OpenAPI document describes.
 type Api = (
     chat::ChatApi,
+    embeddings::EmbeddingsApi,
     models::ModelsApi,
     guardrails::GuardrailsApi,
     limits::LimitsApi,
@@ -83,6 +85,7 @@ fn endpoint(
 ) -> impl Endpoint<Output = Response> + 'static {
     let api: Api = (
         chat::ChatApi,
+        embeddings::EmbeddingsApi,
         models::ModelsApi,
         guardrails::GuardrailsApi,
         limits::LimitsApi,

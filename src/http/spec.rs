@@ -16,6 +16,8 @@ use super::Api;
 pub enum Tag {
     /// Conversations.
     Chat,
+    /// Vectors of texts.
+    Embeddings,
     /// What can be asked.
     Models,
     /// What is looked for in texts.

@@ -6,11 +6,13 @@
 //! - [`model`]: the models' listing
 //! - [`moderation`]: texts that are judged
 //! - [`page`]: lists a page at a time
+//! - [`embedding`]: texts and their vectors
 //! - [`error`]: the body of every error
 
 pub mod admin;
 pub mod chat;
 pub mod completion;
+pub mod embedding;
 pub mod error;
 pub mod model;
 pub mod moderation;

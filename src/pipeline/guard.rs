@@ -52,6 +52,10 @@ fn words(blocked: Blocked) -> &'static str {
     }
 }
 
+/// What a refusal calls a text: by the number of its conversation, the number of its message in
+/// there, and the message's field.
+pub(super) type Naming = fn(usize, usize, &str) -> String;
+
 /// The policy of a request, and what became of its texts.
 pub(super) struct Guarded {
     guardrails: Guardrails,
@@ -143,22 +147,88 @@ impl Guarded {
     /// # Errors
     /// [`GuardFailure`].
     pub(super) async fn request(&mut self, messages: &mut Vec<Message>) -> Result<(), Failure> {
+        let named = |_, message, field: &str| format!("messages[{message}].{field}");
+        let asked = vec![std::mem::take(messages)];
+        *messages = self.see(asked, named).await?.pop().unwrap_or_default();
+        if !self.is_unseen {
+            self.keep_instructions(messages);
+        }
+        Ok(())
+    }
+
+    /// Lets the guards see texts that have nothing to do with each other: what is made of one is
+    /// the same whatever others there are. `named` says which field the text of a number is.
+    ///
+    /// # Errors
+    /// [`GuardFailure`].
+    pub(super) async fn texts(
+        &mut self,
+        texts: Vec<String>,
+        named: Naming,
+    ) -> Result<Vec<String>, Failure> {
+        let asked = texts.into_iter().map(|content| {
+            vec![Message {
+                role: Role::User,
+                content,
+                name: None,
+            }]
+        });
+        let seen = self.see(asked.collect(), named).await?.into_iter();
+        Ok(seen.flatten().map(|message| message.content).collect())
+    }
+
+    /// Lets the guards see conversations, each by itself.
+    async fn see(
+        &mut self,
+        asked: Vec<Vec<Message>>,
+        named: Naming,
+    ) -> Result<Vec<Vec<Message>>, Failure> {
         let (guardrails, policy) = (self.guardrails.clone(), self.policy.clone());
         let scope = self.project_id.clone();
-        let fallback = (policy.rules.on_failure == OnFailure::Allow).then(|| messages.clone());
-        let texts = std::mem::take(messages);
-        let see = move || see(&guardrails, &policy, &scope, texts);
-        let seen = match (blocking(&self.turns, see).await, fallback) {
+        let fallback = (policy.rules.on_failure == OnFailure::Allow).then(|| asked.clone());
+        let look = move || {
+            let asked = asked.into_iter().enumerate();
+            let seen = asked.map(|(i, messages)| {
+                let named = |message, field: &str| named(i, message, field);
+                see(&guardrails, &policy, &scope, messages, named)
+            });
+            seen.collect::<Vec<_>>()
+        };
+        let seen = match (blocking(&self.turns, look).await, fallback) {
             (Ok(seen), _) => seen,
             (Err(_), Some(unseen)) => {
                 tracing::warn!("the policy lets a request through that no guard has seen");
-                *messages = unseen;
                 self.is_unseen = true;
-                return Ok(());
+                return Ok(unseen);
             }
             (Err(failure), None) => return Err(failure.into()),
         };
-        *messages = seen.messages;
+        let mut passed = Vec::with_capacity(seen.len());
+        let mut blocked = None;
+        for mut seen in seen {
+            blocked = blocked.or(seen.blocked.take());
+            passed.push(self.took(seen));
+        }
+        let Some((blocked, param)) = blocked else {
+            return Ok(passed);
+        };
+        self.audit(blocked, Direction::Input)
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, "a block cannot be recorded");
+                GuardFailure::Unavailable
+            })?;
+        Err(GuardFailure::Blocked {
+            policy: self.policy.name.clone(),
+            blocked,
+            kind: blocked.kind,
+            param,
+        }
+        .into())
+    }
+
+    /// Notes what the guards have made of a conversation. Returns what goes on.
+    fn took(&mut self, seen: Seen) -> Vec<Message> {
         self.context.originals = Arc::new(seen.originals);
         for (place, findings) in &seen.findings {
             let counting = findings.iter().filter(|f| self.policy.counts(f, *place));
@@ -174,24 +244,8 @@ impl Guarded {
             moderated.input(scores(findings, &self.policy, Place::User));
         }
         self.measure(&seen.spent, Direction::Input);
-        self.notes.action = seen.action;
-        let Some((blocked, param)) = seen.blocked else {
-            self.keep_instructions(messages);
-            return Ok(());
-        };
-        self.audit(blocked, Direction::Input)
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, "a block cannot be recorded");
-                GuardFailure::Unavailable
-            })?;
-        Err(GuardFailure::Blocked {
-            policy: self.policy.name.clone(),
-            blocked,
-            kind: blocked.kind,
-            param,
-        }
-        .into())
+        self.notes.action = self.notes.action.max(seen.action);
+        seen.messages
     }
 
     /// So that it is noticed when an answer repeats them.
@@ -316,6 +370,7 @@ fn see(
     policy: &Arc<Policy>,
     scope: &str,
     mut messages: Vec<Message>,
+    named: impl Fn(usize, &str) -> String,
 ) -> Seen {
     let texts = messages
         .iter()
@@ -346,7 +401,7 @@ fn see(
             spent.add(&took);
             findings.push((place, found));
             if let (Some(why), None) = (why, &blocked) {
-                blocked = Some((why, format!("messages[{i}].{field}")));
+                blocked = Some((why, named(i, field)));
             }
             if came_to == Action::Mask {
                 *text = masked;

@@ -29,12 +29,7 @@ pub(super) struct Asked {
 
 /// Translates a request. `tenant` is whose earlier prompts may speed this one up.
 pub(super) fn check(request: ChatRequest, tenant: &str) -> Result<Asked, Invalid> {
-    if request.model.is_empty() {
-        return Err(invalid("model", None, "you must provide a model parameter"));
-    }
-    if request.model.len() > LONGEST_MODEL {
-        return Err(too_long("model", LONGEST_MODEL, request.model.len()));
-    }
+    check_model(&request.model)?;
     if request.stream_options.is_some() && request.stream != Some(true) {
         let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
         return Err(invalid("stream_options", None, message));
@@ -51,6 +46,17 @@ pub(super) fn check(request: ChatRequest, tenant: &str) -> Result<Asked, Invalid
         },
         n: u32::try_from(n).unwrap_or(1),
     })
+}
+
+/// A name that may be a model's.
+pub(super) fn check_model(model: &str) -> Result<(), Invalid> {
+    if model.is_empty() {
+        return Err(invalid("model", None, "you must provide a model parameter"));
+    }
+    if model.len() > LONGEST_MODEL {
+        return Err(too_long("model", LONGEST_MODEL, model.len()));
+    }
+    Ok(())
 }
 
 /// What would change the answer if it were understood must not be ignored.
@@ -197,7 +203,7 @@ fn logit_bias(biases: Option<&HashMap<String, f64>>) -> Result<Vec<(u32, f32)>, 
     Ok(checked)
 }
 
-fn integer(
+pub(super) fn integer(
     param: &str,
     value: Option<i64>,
     range: RangeInclusive<i64>,

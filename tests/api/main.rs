@@ -9,6 +9,8 @@ mod cache;
 mod cache_shared;
 mod chat;
 mod crash;
+mod embedder;
+mod embeddings;
 mod engine;
 mod errors;
 mod guardrails;

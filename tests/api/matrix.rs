@@ -42,6 +42,7 @@ POST   /auth/second_factor/recovery_codes person {"code": "x"}
 POST   /auth/second_factor/remove        person  {"password": "x", "code": "x"}
 
 POST   /v1/chat/completions              models model.request  {"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}
+POST   /v1/embeddings                    models model.request  {"model": "embed", "input": "Hi"}
 GET    /v1/models                        models model.read
 GET    /v1/models/{model}                models model.read
 POST   /v1/guardrails/check              models model.request  {"direction": "input", "text": "Hi"}
@@ -57,6 +58,7 @@ GET    /v1/organization/audit_logs/export        org audit.read
 GET    /v1/organization/usage/export             org usage.read
 GET    /v1/organization/costs                    owned usage.read
 GET    /v1/organization/usage/completions        owned usage.read
+GET    /v1/organization/usage/embeddings         owned usage.read
 GET    /v1/organization/usage/moderations        owned usage.read
 GET    /v1/organization/usage/{kind}             owned usage.read
 GET    /v1/organization/cache                    org usage.read
