@@ -21,6 +21,7 @@ mod moderation;
 mod produce;
 mod run;
 mod step;
+mod tools;
 mod validate;
 
 use std::future::Future;
@@ -183,6 +184,10 @@ async fn answer(
             context_length: info.context_length,
             policy: &policy.digest,
             messages: &asked.generate.messages,
+            tools: &asked.generate.tools,
+            form: &asked.generate.form,
+            effort: asked.generate.effort,
+            calls: asked.calls.as_deref(),
             sampling: &asked.generate.sampling,
             choices: n,
             moderation: moderation.as_ref().map(moderation::mode),
@@ -209,7 +214,7 @@ async fn answer(
     let _ = caller.cache.set((status, kept.map(|(_, key)| key)));
 
     let mut guarded = Guarded::of(app, caller, policy, moderation.is_some());
-    let seen = guarded.request(&mut asked.generate.messages).await;
+    let seen = guarded.request(&mut asked.generate).await;
     ledger.guarded(guarded.noted());
     seen?;
     let late = EngineError::Failed("the prompt was not ready in time".to_owned());
@@ -234,7 +239,15 @@ async fn answer(
             not_if_cut: !asks_for_length,
         })
     });
-    let producer = Producer::new(model.clone(), prepared, n, caller, guarded, &lead);
+    let producer = Producer::new(
+        model.clone(),
+        prepared,
+        n,
+        caller,
+        guarded,
+        asked.calls,
+        &lead,
+    );
     let gone = || EngineError::Failed("there is no seat".to_owned());
     let seat = producer.start(lead, keep).ok_or_else(gone)?;
     Ok(Found {

@@ -5,6 +5,8 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
+import { zodFunction, zodResponseFormat } from 'openai/helpers/zod';
+import { z } from 'zod';
 
 const { MICROLLM_BASE_URL, MICROLLM_API_KEY, MICROLLM_DATA_DIR, MICROLLM_BIN } = process.env;
 const MODEL = 'smollm2-135m-instruct';
@@ -141,4 +143,45 @@ test('an aborted stream is cancelled', async () => {
   const row = await cancelledSince(before);
   assert.equal(row.stream, true);
   assert.ok(row.output_tokens >= 1 && row.output_tokens < LONG.max_tokens);
+});
+
+const Person = z.object({ name: z.string().max(20), age: z.number().int().min(0).max(150) });
+
+test('parses structured output', async () => {
+  const completion = await client.chat.completions.parse({
+    model: MODEL,
+    messages: [{ role: 'user', content: 'Ada is 36 years old.' }],
+    response_format: zodResponseFormat(Person, 'person'),
+    max_tokens: 100,
+    temperature: 0,
+  });
+  const person = completion.choices[0].message.parsed;
+  assert.deepEqual(Object.keys(person), ['name', 'age']);
+  Person.parse(person);
+});
+
+test('runs the tools that are asked for', async () => {
+  const called = [];
+  const runner = client.chat.completions.runTools({
+    model: MODEL,
+    messages: [{ role: 'user', content: 'Ada is 36 years old.' }],
+    tools: [
+      zodFunction({
+        name: 'remember',
+        parameters: Person,
+        function: (person) => {
+          called.push(person);
+          return 'remembered';
+        },
+      }),
+    ],
+    tool_choice: { type: 'function', function: { name: 'remember' } },
+    max_tokens: 100,
+    temperature: 0,
+  });
+  await runner.done();
+  assert.equal(called.length, 1);
+  Person.parse(called[0]);
+  const results = runner.messages.filter((message) => message.role === 'tool');
+  assert.equal(results.length, 1);
 });

@@ -75,7 +75,7 @@ BAD = {
     "stop": ({"stop": ["a"] * 5}, "stop", "array_above_max_length"),
     "messages": ({"messages": []}, "messages", "empty_array"),
     "top_logprobs": ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "integer_above_max_value"),
-    "tools": ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools", "unsupported_parameter"),
+    "tools": ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name", "invalid_value"),
     # Not understood at all, and on record all the same.
     "type": ({"temperature": "hot"}, "temperature", "invalid_type"),
     "role": ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role", "invalid_value"),

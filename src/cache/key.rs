@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::engine::{Message, Sampling};
+use crate::calls::Tools;
+use crate::engine::{Effort, Form, Message, Sampling, Tool};
 
 /// Changes when recorded answers, or what they depend on, change their meaning.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What an answer is kept under: a digest of all that it depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +29,11 @@ pub struct Question<'a> {
     pub policy: &'a str,
     /// As they were sent: what the guards make of them depends on nothing else.
     pub messages: &'a [Message],
+    pub tools: &'a [Tool],
+    pub form: &'a Form,
+    pub effort: Option<Effort>,
+    /// What counts as a call.
+    pub calls: Option<&'a Tools>,
     pub sampling: &'a Sampling,
     pub choices: u32,
     /// The scores that were asked for.

@@ -24,6 +24,7 @@ use std::time::Duration;
 use admission::Place;
 use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 /// One loaded model that turns prompts into text.
@@ -94,6 +95,98 @@ pub struct Message {
     pub role: Role,
     pub content: String,
     pub name: Option<String>,
+    /// What the model has asked for in this turn.
+    pub tool_calls: Vec<ToolCall>,
+    /// Which call this is the answer to.
+    pub tool_call_id: Option<String>,
+}
+
+impl Message {
+    /// A turn that is nothing but text.
+    pub fn new(role: Role, content: impl Into<String>) -> Self {
+        Self {
+            role,
+            content: content.into(),
+            name: None,
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+        }
+    }
+}
+
+/// A function that the model may ask to be called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tool {
+    pub name: String,
+    pub description: Option<String>,
+    /// A JSON Schema of an object.
+    pub parameters: Value,
+}
+
+/// A call that the model has asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ToolCall {
+    pub id: String,
+    pub name: String,
+    /// JSON, as far as the model has kept to it.
+    pub arguments: String,
+}
+
+/// What an answer has to look like, once the model has thought. The model can say nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub enum Form {
+    #[default]
+    Free,
+    /// JSON that satisfies this schema.
+    Json(Value),
+    /// Text that this regular expression matches as a whole.
+    Regex(String),
+    /// Text of this grammar, in the language of Lark as llguidance reads it:
+    /// <https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md>.
+    Lark(String),
+    /// From one call to this many, of these tools, and nothing else.
+    Calls { tools: Vec<Tool>, most: u32 },
+}
+
+impl Form {
+    /// The field of a request that has asked for it.
+    pub fn param(&self) -> &'static str {
+        match self {
+            Self::Calls { .. } => "tools",
+            _ => "response_format",
+        }
+    }
+}
+
+/// How much a model is to think before it answers, as far as its template lets one choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effort {
+    None,
+    Minimal,
+    Low,
+    Medium,
+    High,
+    XHigh,
+}
+
+impl Effort {
+    /// OpenAI's word for it, which templates use as well.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::XHigh => "xhigh",
+        }
+    }
+
+    /// Whether the model is to think at all.
+    pub fn thinks(self) -> bool {
+        !matches!(self, Self::None | Self::Minimal)
+    }
 }
 
 /// How the next token is chosen and when to stop. The defaults are OpenAI's.
@@ -145,6 +238,11 @@ impl Default for Sampling {
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateRequest {
     pub messages: Vec<Message>,
+    /// What the model may ask for; it is told of them.
+    pub tools: Vec<Tool>,
+    pub form: Form,
+    /// None: what the template does by itself.
+    pub effort: Option<Effort>,
     pub sampling: Sampling,
     /// Who may share computed state with whom: requests of different scopes never do, so that
     /// nobody learns from timing or `cached_tokens` what another tenant has asked.
@@ -163,6 +261,10 @@ pub struct Prepared {
     /// Whether the prompt has begun the model's thoughts (`<think>`), so that its answer begins
     /// within them.
     pub is_thinking: bool,
+    /// Whether the tokens with which a model begins and ends calls are part of its text.
+    pub shows_calls: bool,
+    /// What the answer has to look like: a grammar that the engine has found to be right.
+    pub grammar: Option<Arc<str>>,
     /// As in [`GenerateRequest`].
     pub scope: Arc<str>,
 }

@@ -13,12 +13,23 @@ use super::think::{Channel, Thoughts};
 use super::tidy::Tidy;
 use super::window::{Blocked, Edited, Window};
 use super::{Action, Direction, Finding, Guardrails, Place, Policy, Think};
+use crate::calls::{Parser, Said, Tools};
 
 /// Something that goes out. `T` is what is known of the tokens of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Piece<T> {
     Reasoning(String),
-    Content { text: String, tokens: Vec<T> },
+    Content {
+        text: String,
+        tokens: Vec<T>,
+    },
+    /// A call begins.
+    Call {
+        name: String,
+        is_custom: bool,
+    },
+    /// More of its arguments.
+    Arguments(String),
 }
 
 /// Why an answer ends before the model does.
@@ -26,6 +37,8 @@ pub enum Piece<T> {
 pub enum Cut {
     /// It was going nowhere.
     Loop,
+    /// As much has been called as may be.
+    Called,
     Blocked(Blocked),
 }
 
@@ -35,8 +48,16 @@ pub struct Answer<T> {
     masks: Masks,
     repetition: Option<Repetition>,
     thoughts: Option<Thoughts>,
+    calls: Option<Parser>,
     reasoning: Window,
     content: Window,
+    /// The arguments of the call that has begun.
+    arguments: Option<Window>,
+    /// Of the calls before.
+    called: Called,
+    new_window: Box<dyn Fn() -> Window + Send>,
+    /// Tokens of thoughts.
+    reasoned: u32,
     tidy: Option<Tidy>,
     /// Of the content: where in it the text of these tokens lies.
     tokens: VecDeque<(Range<usize>, Vec<T>)>,
@@ -49,24 +70,39 @@ pub struct Answer<T> {
     cut: Option<Cut>,
 }
 
+/// What the guards have made of calls that are complete.
+#[derive(Debug, Default)]
+struct Called {
+    action: Action,
+    findings: Vec<Finding>,
+    spent: Spent,
+}
+
 impl<T> Answer<T> {
-    /// `is_thinking`: the prompt ends with an opening tag.
+    /// `is_thinking`: the prompt ends with an opening tag. `tools`: what may be called.
     pub fn new(
         guardrails: &Guardrails,
         policy: &Arc<Policy>,
         masks: Masks,
         context: &Context,
         is_thinking: bool,
+        tools: Option<Arc<Tools>>,
     ) -> Self {
-        let window = || guardrails.window(policy, Direction::Output, Place::Assistant, context);
+        let (guards, rules, context) = (guardrails.clone(), policy.clone(), context.clone());
+        let window = move || guards.window(&rules, Direction::Output, Place::Assistant, &context);
         let format = &policy.rules.format;
         Self {
             policy: policy.clone(),
             masks,
             repetition: format.cut_loops.then(Repetition::default),
             thoughts: (format.think != Think::Keep).then(|| Thoughts::new(is_thinking)),
+            calls: tools.map(Parser::new),
             reasoning: window(),
             content: window(),
+            arguments: None,
+            called: Called::default(),
+            new_window: Box::new(window),
+            reasoned: 0,
             tidy: format.tidy.then(Tidy::default),
             tokens: VecDeque::new(),
             undecided: Vec::new(),
@@ -83,13 +119,19 @@ impl<T> Answer<T> {
 
     /// What the guards have made of it.
     pub fn action(&self) -> Action {
-        self.reasoning.action().max(self.content.action())
+        let calling = self.arguments.as_ref().map(Window::action);
+        let action = self.reasoning.action().max(self.content.action());
+        action
+            .max(self.called.action)
+            .max(calling.unwrap_or(action))
     }
 
     /// What the guards have found.
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = self.reasoning.findings();
         findings.extend(self.content.findings());
+        findings.extend(self.called.findings.iter().cloned());
+        findings.extend(self.arguments.iter().flat_map(Window::findings));
         findings
     }
 
@@ -97,7 +139,21 @@ impl<T> Answer<T> {
     pub fn spent(&self) -> Spent {
         let mut spent = self.reasoning.spent();
         spent.add(&self.content.spent());
+        spent.add(&self.called.spent);
+        if let Some(arguments) = &self.arguments {
+            spent.add(&arguments.spent());
+        }
         spent
+    }
+
+    /// Whether anything was called.
+    pub fn has_called(&self) -> bool {
+        self.calls.as_ref().is_some_and(|calls| calls.calls() > 0)
+    }
+
+    /// How many pieces of what the model has said were thoughts: about as many as tokens.
+    pub fn reasoned(&self) -> u32 {
+        self.reasoned
     }
 
     /// What goes out after the model has said this.
@@ -109,9 +165,19 @@ impl<T> Answer<T> {
         let text = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
         let parts = match &mut self.thoughts {
             None => vec![(Channel::Content, text.to_owned())],
-            Some(thoughts) => thoughts.push(text),
+            Some(thoughts) => {
+                let parts = thoughts.push(text);
+                if thoughts.is_thinking() {
+                    self.reasoned = self.reasoned.saturating_add(1);
+                }
+                parts
+            }
         };
         let mut pieces = self.parts(parts, tokens);
+        if self.cut.is_none() && self.calls.as_ref().is_some_and(Parser::is_complete) {
+            pieces.extend(self.finish());
+            self.cut = self.cut.or(Some(Cut::Called));
+        }
         if end.is_some() && self.cut.is_none() {
             pieces.extend(self.finish());
             self.cut = self.cut.or(Some(Cut::Loop));
@@ -126,6 +192,12 @@ impl<T> Answer<T> {
         }
         let rest = self.thoughts.as_mut().and_then(Thoughts::finish);
         let mut pieces = self.parts(rest.into_iter().collect(), Vec::new());
+        if self.cut.is_none()
+            && let Some(calls) = &mut self.calls
+        {
+            let said = calls.finish();
+            pieces.extend(self.said(said));
+        }
         for channel in [Channel::Reasoning, Channel::Content] {
             if self.cut.is_none() {
                 let window = match channel {
@@ -149,11 +221,15 @@ impl<T> Answer<T> {
                     self.reasoning.push(&text, &mut self.masks)
                 }
                 Channel::Content => {
-                    let start = self.said;
-                    self.said += text.len();
-                    let tokens = std::mem::take(&mut self.undecided);
-                    self.tokens.push_back((start..self.said, tokens));
-                    self.content.push(&text, &mut self.masks)
+                    let said = match &mut self.calls {
+                        Some(calls) => calls.push(&text),
+                        None => vec![Said::Text(text)],
+                    };
+                    pieces.extend(self.said(said));
+                    if self.cut.is_some() {
+                        break;
+                    }
+                    continue;
                 }
             };
             pieces.extend(self.piece(channel, edited));
@@ -162,6 +238,56 @@ impl<T> Answer<T> {
             }
         }
         pieces
+    }
+
+    fn said(&mut self, said: Vec<Said>) -> Vec<Piece<T>> {
+        let mut pieces = Vec::new();
+        for said in said {
+            match said {
+                Said::Text(text) => {
+                    let start = self.said;
+                    self.said += text.len();
+                    let tokens = std::mem::take(&mut self.undecided);
+                    self.tokens.push_back((start..self.said, tokens));
+                    let edited = self.content.push(&text, &mut self.masks);
+                    pieces.extend(self.piece(Channel::Content, edited));
+                }
+                Said::Call { name, is_custom } => {
+                    self.undecided.clear();
+                    let window = (self.new_window)();
+                    self.arguments = Some(if is_custom { window } else { window.json() });
+                    pieces.push(Piece::Call { name, is_custom });
+                }
+                Said::Arguments(text) => {
+                    self.undecided.clear();
+                    pieces.extend(self.more_arguments(Some(&text)));
+                }
+                Said::End => {
+                    self.undecided.clear();
+                    pieces.extend(self.more_arguments(None));
+                    if let Some(window) = self.arguments.take_if(|_| self.cut.is_none()) {
+                        self.called.action = self.called.action.max(window.action());
+                        self.called.findings.extend(window.findings());
+                        self.called.spent.add(&window.spent());
+                    }
+                }
+            }
+            if self.cut.is_some() {
+                break;
+            }
+        }
+        pieces
+    }
+
+    /// None: there is no more of them.
+    fn more_arguments(&mut self, text: Option<&str>) -> Option<Piece<T>> {
+        let window = self.arguments.as_mut()?;
+        let edited = match text {
+            Some(text) => window.push(text, &mut self.masks),
+            None => window.finish("", &mut self.masks),
+        };
+        self.cut = window.blocked().map(Cut::Blocked);
+        (!edited.text.is_empty()).then_some(Piece::Arguments(edited.text))
     }
 
     fn piece(&mut self, channel: Channel, edited: Edited) -> Option<Piece<T>> {

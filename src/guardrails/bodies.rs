@@ -63,7 +63,7 @@ pub fn answer(choices: &[u8], text: &str) -> Option<[String; 2]> {
     let through = |pieces: &[&str]| {
         let context = Context::default();
         let masks = guardrails.masks(&cut.policy, Direction::Output, "s", [text]);
-        let mut answer = Answer::<()>::new(guardrails, &cut.policy, masks, &context, false);
+        let mut answer = Answer::<()>::new(guardrails, &cut.policy, masks, &context, false, None);
         let mut out = Vec::new();
         for piece in pieces {
             out.extend(answer.push(piece, Vec::new()));
@@ -74,6 +74,7 @@ pub fn answer(choices: &[u8], text: &str) -> Option<[String; 2]> {
             match piece {
                 Piece::Reasoning(text) => reasoning.push_str(&text),
                 Piece::Content { text, .. } => content.push_str(&text),
+                Piece::Call { .. } | Piece::Arguments(_) => {}
             }
         }
         format!("{reasoning}\0{content}\0{:?}", answer.cut())

@@ -161,7 +161,8 @@ fn answered(
     GUARDRAILS.with(|guardrails| {
         let text = pieces.concat();
         let masks = guardrails.masks(policy, Direction::Output, "s", [text.as_str()]);
-        let mut answer = Answer::<()>::new(guardrails, policy, masks, &context(), is_thinking);
+        let mut answer =
+            Answer::<()>::new(guardrails, policy, masks, &context(), is_thinking, None);
         let mut out: Vec<Piece<()>> = Vec::new();
         for piece in pieces {
             out.extend(answer.push(piece, Vec::new()));
@@ -172,6 +173,7 @@ fn answered(
             match piece {
                 Piece::Reasoning(text) => reasoning.push_str(&text),
                 Piece::Content { text, .. } => content.push_str(&text),
+                Piece::Call { .. } | Piece::Arguments(_) => unreachable!("nothing can be called"),
             }
         }
         (reasoning, content, answer.cut(), answer.action())

@@ -41,6 +41,11 @@ impl Thoughts {
         }
     }
 
+    /// Whether the model is thinking at the moment.
+    pub fn is_thinking(&self) -> bool {
+        self.state == State::Thinking
+    }
+
     /// The parts of what has been said for certain.
     pub fn push(&mut self, piece: &str) -> Vec<(Channel, String)> {
         self.held.push_str(piece);

@@ -54,6 +54,8 @@ pub struct Window {
     spent: Spent,
     has_replaced: bool,
     blocked: Option<Blocked>,
+    /// The text is JSON and must stay it.
+    is_json: bool,
 }
 
 impl Window {
@@ -83,7 +85,15 @@ impl Window {
             spent: Spent::default(),
             has_replaced: false,
             blocked: None,
+            is_json: false,
         }
+    }
+
+    /// For a text that is JSON and must stay it. Nobody renders it, so that nothing in it is unsafe
+    /// to show.
+    pub fn json(mut self) -> Self {
+        self.is_json = true;
+        self
     }
 
     /// What was found so far, sorted by where it begins.
@@ -183,7 +193,7 @@ impl Window {
                 continue;
             }
             let response = self.policy.response(&finding, self.direction, self.place);
-            if response == Response::Off {
+            if response == Response::Off || (self.is_json && finding.guard == GuardName::Output) {
                 continue;
             }
             self.findings.push(finding.clone());
@@ -248,8 +258,8 @@ impl Window {
             let text = self.scan.text().get(self.given..until);
             let text = text.unwrap_or_default();
             match self.direction {
-                Direction::Input => edited.text.push_str(text),
-                Direction::Output => self.apart.text(text, &mut edited.text),
+                Direction::Output if !self.is_json => self.apart.text(text, &mut edited.text),
+                _ => edited.text.push_str(text),
             }
             self.given = until;
         }
@@ -258,6 +268,7 @@ impl Window {
     /// Lets something else go on.
     fn replace(&mut self, mask: &str, edited: &mut Edited) {
         match self.direction {
+            _ if self.is_json => edited.text.push_str(&escaped(mask)),
             Direction::Input => edited.text.push_str(mask),
             Direction::Output => self.apart.mask(mask, &mut edited.text),
         }
@@ -282,6 +293,15 @@ impl Window {
             self.edits.push(finding);
         }
     }
+}
+
+/// As it stands between the quotes of a JSON string.
+fn escaped(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    let inner = json
+        .strip_prefix('"')
+        .and_then(|json| json.strip_suffix('"'));
+    inner.unwrap_or_default().to_owned()
 }
 
 /// Where a sentence that begins there ends for certain: with a line, a blank after its stop, or when

@@ -21,6 +21,7 @@ use crate::openai::chat::ChatRequest;
 use crate::openai::completion::{
     AnswerMessage, AnswerRole, ChatChunk, ChatCompletion, Choice, CompletionObject, Logprobs, Usage,
 };
+use crate::openai::tools::Call;
 use crate::pipeline::{self, CHAT, Failure, Run, Step};
 
 pub struct ChatApi;
@@ -98,6 +99,21 @@ async fn collect(run: Run, labels: Labels) -> Result<ChatCompletion, Failure> {
                 message.content.get_or_insert_default().push_str(&text);
                 tokens.extend(logprobs);
             }
+            Step::Call {
+                id,
+                name,
+                is_custom,
+                ..
+            } => {
+                let calls = message.tool_calls.get_or_insert_default();
+                calls.push(Call::new(id, name, is_custom));
+            }
+            Step::Arguments { text, .. } => {
+                let calls = message.tool_calls.iter_mut();
+                if let Some(call) = calls.flat_map(|calls| calls.last_mut()).next() {
+                    call.push(&text);
+                }
+            }
             Step::Reasoning { text, .. } => {
                 let thoughts = message.reasoning_content.get_or_insert_default();
                 thoughts.push_str(&text);
@@ -111,6 +127,9 @@ async fn collect(run: Run, labels: Labels) -> Result<ChatCompletion, Failure> {
                 tokens.clear();
             }
             Step::End { index, finish } => {
+                if message.tool_calls.is_some() {
+                    message.content = message.content.filter(|content| !content.is_empty());
+                }
                 let tokens = std::mem::take(&mut tokens);
                 let logprobs = labels.logprobs.then(|| Logprobs::of(tokens));
                 choices.push(Choice {
@@ -142,5 +161,6 @@ fn said(content: String) -> AnswerMessage {
         content: Some(content),
         refusal: None,
         reasoning_content: None,
+        tool_calls: None,
     }
 }

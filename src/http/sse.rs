@@ -12,6 +12,7 @@ use super::error::ApiError;
 use crate::openai::completion::{
     AnswerRole, ChatChunk, ChunkChoice, ChunkObject, Delta, Finish, Logprobs, Usage,
 };
+use crate::openai::tools::CallDelta;
 use crate::pipeline::{Failure, Run, Step};
 
 const DONE: &str = "data: [DONE]\n\n";
@@ -117,6 +118,25 @@ impl Labels {
                 let logprobs = self.logprobs.then(|| Logprobs::of(logprobs));
                 self.choice(index, delta, logprobs, None)
             }
+            Step::Call {
+                index,
+                call,
+                id,
+                name,
+                is_custom,
+            } => {
+                let call = CallDelta::begin(call, id, name, is_custom);
+                self.choice(index, called(call), None, None)
+            }
+            Step::Arguments {
+                index,
+                call,
+                text,
+                is_custom,
+            } => {
+                let call = CallDelta::more(call, text, is_custom);
+                self.choice(index, called(call), None, None)
+            }
             Step::Reasoning { index, text } => {
                 let delta = Delta {
                     reasoning_content: Some(text),
@@ -176,6 +196,13 @@ impl Labels {
             moderation: None,
             usage,
         }
+    }
+}
+
+fn called(call: CallDelta) -> Delta {
+    Delta {
+        tool_calls: Some(vec![call]),
+        ..Delta::default()
     }
 }
 

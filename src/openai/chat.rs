@@ -9,12 +9,13 @@ use std::collections::HashMap;
 use std::fmt;
 
 use poem_openapi::{Enum, Object, Union};
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::moderation::ModerationParam;
+use super::tools::{PastCall, ResponseFormat, Tool, ToolChoice};
 use crate::cache::CacheParam;
 
 /// A conversation to be continued by a model.
@@ -69,12 +70,15 @@ pub struct ChatRequest {
     pub stream: Option<bool>,
     /// Allowed only with `stream`.
     pub stream_options: Option<StreamOptions>,
-    /// Only `{"type": "text"}` so far.
+    /// What the answer has to look like. The model can say nothing else.
     pub response_format: Option<ResponseFormat>,
-    /// Not supported yet, unless empty or with the `tool_choice` `none`.
-    pub tools: Option<Vec<Value>>,
-    /// Only `none` and `auto` so far.
-    pub tool_choice: Option<Value>,
+    /// What the model may ask for, up to 128.
+    #[oai(validator(max_items = 128))]
+    pub tools: Option<Vec<Tool>>,
+    /// Whether the model calls, and what. `required` and named tools are enforced. Default `auto`.
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether the model may ask for several calls at once. Default true.
+    pub parallel_tool_calls: Option<bool>,
     /// Not supported; replaced by `tools`.
     pub functions: Option<Vec<Value>>,
     /// Only `none` and `auto`; replaced by `tool_choice`.
@@ -96,10 +100,9 @@ pub struct ChatRequest {
     /// Accepted and not used.
     pub store: Option<bool>,
     /// Accepted and not used.
-    pub parallel_tool_calls: Option<bool>,
-    /// Accepted and not used.
     pub service_tier: Option<String>,
-    /// Accepted and not used.
+    /// How much the model is to think: `none`, `minimal`, `low`, `medium`, `high` or `xhigh`, as far
+    /// as its template lets one choose.
     pub reasoning_effort: Option<String>,
 }
 
@@ -116,8 +119,8 @@ pub struct ChatMessage {
     pub name: Option<String>,
     /// What a tool's answer belongs to.
     pub tool_call_id: Option<String>,
-    /// Not supported yet.
-    pub tool_calls: Option<Vec<Value>>,
+    /// What the assistant has asked for.
+    pub tool_calls: Option<Vec<PastCall>>,
     /// Not supported; replaced by `tool_calls`.
     pub function_call: Option<Value>,
 }
@@ -185,16 +188,6 @@ pub struct StreamOptions {
     pub include_usage: Option<bool>,
 }
 
-/// The form of the answer.
-#[derive(Debug, Clone, Deserialize, Object)]
-#[serde(remote = "Self")]
-pub struct ResponseFormat {
-    /// `text`.
-    #[serde(rename = "type")]
-    #[oai(rename = "type")]
-    pub kind: String,
-}
-
 /// Reads a string or an array. Written by hand because an untagged enum would lose the place of
 /// an error, and `param` has to name it.
 struct StringOr<T, I> {
@@ -245,21 +238,24 @@ impl<'de, T, I: Deserialize<'de>> Visitor<'de> for StringOr<T, I> {
 
 /// Reads these from objects only: what serde derives takes an array of the fields as well.
 macro_rules! only_from_objects {
-    ($($object:ident),*) => {$(
+    ($($object:ident),* $(,)?) => {$(
         impl<'de> Deserialize<'de> for $object {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Fields;
 
-                impl<'de> Visitor<'de> for Fields {
+                impl<'de> serde::de::Visitor<'de> for Fields {
                     type Value = $object;
 
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                         f.write_str("an object")
                     }
 
-                    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<$object, A::Error> {
+                    fn visit_map<A: serde::de::MapAccess<'de>>(
+                        self,
+                        map: A,
+                    ) -> Result<$object, A::Error> {
                         // The derived function, which `remote` made one of the type's own.
-                        $object::deserialize(MapAccessDeserializer::new(map))
+                        $object::deserialize(serde::de::value::MapAccessDeserializer::new(map))
                     }
                 }
 
@@ -269,4 +265,6 @@ macro_rules! only_from_objects {
     )*};
 }
 
-only_from_objects!(ChatMessage, ContentPart, StreamOptions, ResponseFormat);
+pub(super) use only_from_objects;
+
+only_from_objects!(ChatMessage, ContentPart, StreamOptions);

@@ -6,6 +6,7 @@ use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
 use super::moderation::Moderation;
+use super::tools::{Call, CallDelta};
 use crate::engine::{FinishReason, TokenLogprob, TokenText};
 
 /// What OpenAI puts in place of a log probability that has no finite value.
@@ -63,6 +64,9 @@ pub struct AnswerMessage {
     /// What the model thought aloud.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
+    /// What the model asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<Call>>,
 }
 
 /// The role of whatever a model says.
@@ -82,6 +86,8 @@ pub enum Finish {
     Stop,
     /// The bound on the answer's length, or the model's context, was reached.
     Length,
+    /// The model asks for calls.
+    ToolCalls,
     /// The guardrails stopped the answer.
     ContentFilter,
 }
@@ -92,6 +98,7 @@ impl Finish {
         match self {
             Finish::Stop => "stop",
             Finish::Length => "length",
+            Finish::ToolCalls => "tool_calls",
             Finish::ContentFilter => "content_filter",
         }
     }
@@ -187,6 +194,13 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// The same, a part of the completion being thoughts.
+    #[must_use]
+    pub fn with_reasoning(mut self, tokens: u32) -> Self {
+        self.completion_tokens_details.reasoning_tokens = tokens.min(self.completion_tokens);
+        self
+    }
+
     pub fn new(prompt_tokens: u32, cached_tokens: u32, completion_tokens: u32) -> Self {
         Self {
             prompt_tokens,
@@ -271,6 +285,9 @@ pub struct Delta {
     /// What the model thinks aloud.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
+    /// What the model asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<CallDelta>>,
 }
 
 #[cfg(test)]

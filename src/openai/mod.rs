@@ -17,3 +17,4 @@ pub mod error;
 pub mod model;
 pub mod moderation;
 pub mod page;
+pub mod tools;

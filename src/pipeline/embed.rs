@@ -133,8 +133,8 @@ pub(super) fn not_for_this(what_it_does: &str) -> Invalid {
 /// What refusals call the texts.
 fn naming(input: &EmbeddingInput) -> Naming {
     match input {
-        EmbeddingInput::Text(_) | EmbeddingInput::Tokens(_) => |_, _, _| "input".to_owned(),
-        _ => |text, _, _| format!("input[{text}]"),
+        EmbeddingInput::Text(_) | EmbeddingInput::Tokens(_) => |_| "input".to_owned(),
+        _ => |text| format!("input[{text}]"),
     }
 }
 
@@ -159,7 +159,7 @@ fn texts(input: EmbeddingInput, named: Naming) -> Result<Vec<Text>, Invalid> {
         return Err(invalid("input", Some("array_above_max_length"), message));
     }
     for (i, text) in texts.iter().enumerate() {
-        let param = named(i, 0, "");
+        let param = named(i);
         match text {
             Text::Written(text) if text.is_empty() => {
                 let message = format!("Invalid '{param}': input cannot be an empty string.");
@@ -210,7 +210,7 @@ async fn guarded(
     });
     let (texts, spelled) = spelled.await?;
     if let Some(unknown) = spelled.iter().position(Option::is_none) {
-        let param = named(unknown, 0, "");
+        let param = named(unknown);
         let message = format!("Invalid '{param}': a token id is not in the model's vocabulary.");
         return Err(invalid(&param, Some("invalid_value"), message).into());
     }
@@ -230,7 +230,7 @@ async fn guarded(
 fn check_lengths(texts: &[Tokenized], named: Naming) -> Result<u32, Invalid> {
     if let Some(long) = texts.iter().position(|text| text.whole > LONGEST_TEXT) {
         let length = texts.get(long).map_or(0, |text| text.whole);
-        return Err(too_many_tokens(&named(long, 0, ""), length));
+        return Err(too_many_tokens(&named(long), length));
     }
     let tokens: u64 = texts.iter().map(|text| text.tokens.len() as u64).sum();
     if tokens > MOST_TOKENS {

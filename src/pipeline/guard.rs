@@ -7,8 +7,9 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::app::App;
+use crate::calls::Tools;
 use crate::clock::Clock;
-use crate::engine::{Message, Role};
+use crate::engine::{GenerateRequest, Message, Role, Tool};
 use crate::guardrails::{
     Action, Answer, Blocked, Checked, Context, Direction, Finding, GuardName, Guardrails,
     Instructions, OnFailure, Originals, Place, Policy, Spent,
@@ -52,9 +53,11 @@ fn words(blocked: Blocked) -> &'static str {
     }
 }
 
-/// What a refusal calls a text: by the number of its conversation, the number of its message in
-/// there, and the message's field.
-pub(super) type Naming = fn(usize, usize, &str) -> String;
+/// What a request says to a model.
+type Said = (Vec<Message>, Vec<Tool>);
+
+/// What a refusal calls one of several texts.
+pub(super) type Naming = fn(usize) -> String;
 
 /// The policy of a request, and what became of its texts.
 pub(super) struct Guarded {
@@ -146,18 +149,21 @@ impl Guarded {
     ///
     /// # Errors
     /// [`GuardFailure`].
-    pub(super) async fn request(&mut self, messages: &mut Vec<Message>) -> Result<(), Failure> {
-        let named = |_, message, field: &str| format!("messages[{message}].{field}");
-        let asked = vec![std::mem::take(messages)];
-        *messages = self.see(asked, named).await?.pop().unwrap_or_default();
+    pub(super) async fn request(&mut self, request: &mut GenerateRequest) -> Result<(), Failure> {
+        let texts = (
+            std::mem::take(&mut request.messages),
+            std::mem::take(&mut request.tools),
+        );
+        let seen = self.see(vec![texts], None).await?.pop();
+        (request.messages, request.tools) = seen.unwrap_or_default();
         if !self.is_unseen {
-            self.keep_instructions(messages);
+            self.keep_instructions(&mut request.messages);
         }
         Ok(())
     }
 
     /// Lets the guards see texts that have nothing to do with each other: what is made of one is
-    /// the same whatever others there are. `named` says which field the text of a number is.
+    /// the same whatever others there are.
     ///
     /// # Errors
     /// [`GuardFailure`].
@@ -166,32 +172,23 @@ impl Guarded {
         texts: Vec<String>,
         named: Naming,
     ) -> Result<Vec<String>, Failure> {
-        let asked = texts.into_iter().map(|content| {
-            vec![Message {
-                role: Role::User,
-                content,
-                name: None,
-            }]
-        });
-        let seen = self.see(asked.collect(), named).await?.into_iter();
-        Ok(seen.flatten().map(|message| message.content).collect())
+        let asked = texts
+            .into_iter()
+            .map(|text| (vec![Message::new(Role::User, text)], Vec::new()));
+        let seen = self.see(asked.collect(), Some(named)).await?.into_iter();
+        let messages = seen.flat_map(|(messages, _)| messages);
+        Ok(messages.map(|message| message.content).collect())
     }
 
-    /// Lets the guards see conversations, each by itself.
-    async fn see(
-        &mut self,
-        asked: Vec<Vec<Message>>,
-        named: Naming,
-    ) -> Result<Vec<Vec<Message>>, Failure> {
+    /// Lets the guards see requests, each by itself.
+    async fn see(&mut self, asked: Vec<Said>, named: Option<Naming>) -> Result<Vec<Said>, Failure> {
         let (guardrails, policy) = (self.guardrails.clone(), self.policy.clone());
         let scope = self.project_id.clone();
         let fallback = (policy.rules.on_failure == OnFailure::Allow).then(|| asked.clone());
         let look = move || {
-            let asked = asked.into_iter().enumerate();
-            let seen = asked.map(|(i, messages)| {
-                let named = |message, field: &str| named(i, message, field);
-                see(&guardrails, &policy, &scope, messages, named)
-            });
+            let seen = asked
+                .into_iter()
+                .map(|texts| see(&guardrails, &policy, &scope, texts));
             seen.collect::<Vec<_>>()
         };
         let seen = match (blocking(&self.turns, look).await, fallback) {
@@ -205,8 +202,10 @@ impl Guarded {
         };
         let mut passed = Vec::with_capacity(seen.len());
         let mut blocked = None;
-        for mut seen in seen {
-            blocked = blocked.or(seen.blocked.take());
+        for (i, mut seen) in seen.into_iter().enumerate() {
+            let why = seen.blocked.take();
+            let why = why.map(|(why, param)| (why, named.map_or(param, |named| named(i))));
+            blocked = blocked.or(why);
             passed.push(self.took(seen));
         }
         let Some((blocked, param)) = blocked else {
@@ -227,8 +226,8 @@ impl Guarded {
         .into())
     }
 
-    /// Notes what the guards have made of a conversation. Returns what goes on.
-    fn took(&mut self, seen: Seen) -> Vec<Message> {
+    /// Notes what the guards have made of a request. Returns what goes on.
+    fn took(&mut self, seen: Seen) -> Said {
         self.context.originals = Arc::new(seen.originals);
         for (place, findings) in &seen.findings {
             let counting = findings.iter().filter(|f| self.policy.counts(f, *place));
@@ -245,7 +244,7 @@ impl Guarded {
         }
         self.measure(&seen.spent, Direction::Input);
         self.notes.action = self.notes.action.max(seen.action);
-        seen.messages
+        (seen.messages, seen.tools)
     }
 
     /// So that it is noticed when an answer repeats them.
@@ -269,7 +268,7 @@ impl Guarded {
     }
 
     /// The way out for one choice.
-    pub(super) fn answer<T>(&self, is_thinking: bool) -> Answer<T> {
+    pub(super) fn answer<T>(&self, is_thinking: bool, tools: Option<Arc<Tools>>) -> Answer<T> {
         let masks = self
             .guardrails
             .masks(&self.policy, Direction::Output, &self.project_id, []);
@@ -279,7 +278,12 @@ impl Guarded {
             masks,
             &self.context,
             is_thinking,
+            tools,
         )
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     /// What is said in place of an answer that was stopped.
@@ -358,6 +362,7 @@ async fn blocking<T: Send + 'static>(
 /// Messages that the guards have seen.
 struct Seen {
     messages: Vec<Message>,
+    tools: Vec<Tool>,
     originals: Originals,
     findings: Vec<(Place, Vec<Finding>)>,
     action: Action,
@@ -369,17 +374,38 @@ fn see(
     guardrails: &Guardrails,
     policy: &Arc<Policy>,
     scope: &str,
-    mut messages: Vec<Message>,
-    named: impl Fn(usize, &str) -> String,
+    (mut messages, mut tools): Said,
 ) -> Seen {
-    let texts = messages
-        .iter()
-        .flat_map(|message| message.name.iter().chain([&message.content]));
-    let mut masks = guardrails.masks(policy, Direction::Input, scope, texts.map(String::as_str));
+    let texts = messages.iter().flat_map(|message| {
+        let calls = message.tool_calls.iter().map(|call| &call.arguments);
+        message.name.iter().chain([&message.content]).chain(calls)
+    });
+    let told = tools.iter().filter_map(|tool| tool.description.as_ref());
+    let texts = texts.chain(told).map(String::as_str);
+    let mut masks = guardrails.masks(policy, Direction::Input, scope, texts);
     let mut findings = Vec::new();
     let mut spent = Spent::default();
     let mut action = Action::Allow;
     let mut blocked = None;
+    let mut check = |place: Place, param: &dyn Fn() -> String, text: &mut String| {
+        let checked = guardrails.check(policy, Direction::Input, place, text, &mut masks);
+        let Checked {
+            action: came_to,
+            text: masked,
+            findings: found,
+            blocked: why,
+            spent: took,
+        } = checked;
+        action = action.max(came_to);
+        spent.add(&took);
+        findings.push((place, found));
+        if let (Some(why), None) = (why, &blocked) {
+            blocked = Some((why, param()));
+        }
+        if came_to == Action::Mask {
+            *text = masked;
+        }
+    };
     for (i, message) in messages.iter_mut().enumerate() {
         let place = match message.role {
             Role::System => Place::Instructions,
@@ -387,34 +413,55 @@ fn see(
             Role::Assistant => Place::Assistant,
             Role::Tool => Place::Tool,
         };
-        let name = message.name.as_mut().map(|name| ("name", name));
-        for (field, text) in name.into_iter().chain([("content", &mut message.content)]) {
-            let checked = guardrails.check(policy, Direction::Input, place, text, &mut masks);
-            let Checked {
-                action: came_to,
-                text: masked,
-                findings: found,
-                blocked: why,
-                spent: took,
-            } = checked;
-            action = action.max(came_to);
-            spent.add(&took);
-            findings.push((place, found));
-            if let (Some(why), None) = (why, &blocked) {
-                blocked = Some((why, named(i, field)));
-            }
-            if came_to == Action::Mask {
-                *text = masked;
-            }
+        if let Some(name) = &mut message.name {
+            check(place, &|| format!("messages[{i}].name"), name);
         }
+        check(
+            place,
+            &|| format!("messages[{i}].content"),
+            &mut message.content,
+        );
+        for (j, call) in message.tool_calls.iter_mut().enumerate() {
+            let param = || format!("messages[{i}].tool_calls[{j}].function.arguments");
+            check(place, &param, &mut call.arguments);
+        }
+    }
+    // Whoever writes a tool's description speaks to the model as a tool does.
+    for (i, tool) in tools.iter_mut().enumerate() {
+        if let Some(description) = &mut tool.description {
+            let param = || format!("tools[{i}].function.description");
+            check(Place::Tool, &param, description);
+        }
+        described(&mut tool.parameters, &mut |text| {
+            let param = || format!("tools[{i}].function.parameters");
+            check(Place::Tool, &param, text);
+        });
     }
     Seen {
         messages,
+        tools,
         originals: masks.into_originals(),
         findings,
         action,
         blocked,
         spent,
+    }
+}
+
+/// What a schema tells the model in words.
+fn described(schema: &mut serde_json::Value, see: &mut dyn FnMut(&mut String)) {
+    use serde_json::Value;
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(|item| described(item, see)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if name == "description" || name == "title" => see(text),
+                    value => described(value, see),
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -1,7 +1,8 @@
 //! The conversation in the engine's terms.
 
-use crate::engine::{Message, Role};
+use crate::engine::{Message, Role, ToolCall};
 use crate::openai::chat::{ChatMessage, ChatRole, Content, ContentPart};
+use crate::openai::tools::PastCall;
 
 use super::invalid::{Invalid, invalid, invalid_value, too_long, unsupported};
 
@@ -22,8 +23,19 @@ pub(super) fn messages(messages: Vec<ChatMessage>) -> Result<Vec<Message>, Inval
 
 fn one_message(i: usize, message: ChatMessage) -> Result<Message, Invalid> {
     let at = |field: &str| format!("messages[{i}].{field}");
-    if message.tool_calls.as_ref().is_some_and(|t| !t.is_empty()) {
-        return Err(unsupported(&at("tool_calls")));
+    let calls = message.tool_calls.unwrap_or_default();
+    if !calls.is_empty() && message.role != ChatRole::Assistant {
+        let text = "Invalid value: 'tool_calls' are only allowed in messages of the assistant.";
+        return Err(invalid(&at("tool_calls"), Some("invalid_value"), text));
+    }
+    let tool_calls = calls.into_iter().enumerate();
+    let tool_calls = tool_calls
+        .map(|(j, call)| past_call(&at(&format!("tool_calls[{j}]")), call))
+        .collect::<Result<Vec<_>, _>>()?;
+    if message.role == ChatRole::Tool && message.tool_call_id.is_none() {
+        let param = at("tool_call_id");
+        let text = format!("Missing required parameter: '{param}'.");
+        return Err(invalid(&param, Some("missing_required_parameter"), text));
     }
     if message.function_call.is_some() {
         return Err(unsupported(&at("function_call")));
@@ -50,6 +62,34 @@ fn one_message(i: usize, message: ChatMessage) -> Result<Message, Invalid> {
         role,
         content,
         name: message.name,
+        tool_calls,
+        tool_call_id: message.tool_call_id,
+    })
+}
+
+fn past_call(param: &str, call: PastCall) -> Result<ToolCall, Invalid> {
+    let (name, arguments) = match (call.kind.as_deref(), call.function, call.custom) {
+        (None | Some("function"), Some(function), _) => (function.name, function.arguments),
+        (Some("custom"), _, Some(custom)) => {
+            let input = serde_json::json!({"input": custom.input});
+            (custom.name, input.to_string())
+        }
+        (None | Some("function" | "custom"), ..) => {
+            let kind = call.kind.as_deref().unwrap_or("function");
+            let param = format!("{param}.{kind}");
+            let text = format!("Missing required parameter: '{param}'.");
+            return Err(invalid(&param, Some("missing_required_parameter"), text));
+        }
+        (Some(other), ..) => {
+            let param = format!("{param}.type");
+            return Err(invalid_value(&param, other, "'function' and 'custom'"));
+        }
+    };
+    check_name(&format!("{param}.name"), &name)?;
+    Ok(ToolCall {
+        id: call.id,
+        name,
+        arguments,
     })
 }
 

@@ -11,6 +11,8 @@ use super::flight::{Flight, Lead, Seat};
 use super::guard::Guarded;
 use super::{Caller, Failure, LONGEST_SILENCE, Step, bounded};
 use crate::cache::{Cache, Key, Recorded, Turn};
+use crate::calls::Tools;
+use crate::clock::Clock;
 use crate::engine::admission::Place;
 use crate::engine::registry::ServedModel;
 use crate::engine::{EngineError, Event, Generation, Prepared, TokenLogprob, TokenUsage};
@@ -49,6 +51,13 @@ pub(super) struct Producer {
     answer: Answer<TokenLogprob>,
     /// Whether any text of this choice went out.
     has_spoken: bool,
+    /// What may be called.
+    tools: Option<Arc<Tools>>,
+    /// The call of this choice that is being made, counted from 0, and whether it is a custom one.
+    call: Option<(u32, bool)>,
+    /// Tokens of thoughts in the choices before.
+    reasoned: u32,
+    clock: Clock,
     /// Pieces of text of this choice so far.
     pieces: u32,
     /// Choices that may not be given to others: stopped by the guards, or cut for their length.
@@ -67,10 +76,15 @@ impl Producer {
         choices: u32,
         caller: &Caller,
         guarded: Guarded,
+        tools: Option<Arc<Tools>>,
         lead: &Lead,
     ) -> Self {
         Self {
-            answer: guarded.answer(prepared.is_thinking),
+            answer: guarded.answer(prepared.is_thinking, tools.clone()),
+            tools,
+            call: None,
+            reasoned: 0,
+            clock: guarded.clock(),
             model,
             prepared,
             choices,
@@ -188,15 +202,35 @@ impl Producer {
         self.has_spoken |= pieces
             .iter()
             .any(|piece| matches!(piece, Piece::Content { .. }));
-        self.flight
-            .push(pieces.into_iter().map(|piece| match piece {
-                Piece::Reasoning(text) => Step::Reasoning { index, text },
-                Piece::Content { text, tokens } => Step::Text {
+        let mut steps = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            steps.extend(match piece {
+                Piece::Reasoning(text) => Some(Step::Reasoning { index, text }),
+                Piece::Content { text, tokens } => Some(Step::Text {
                     index,
                     text,
                     logprobs: tokens,
-                },
-            }));
+                }),
+                Piece::Call { name, is_custom } => {
+                    let call = self.call.map_or(0, |(call, _)| call.saturating_add(1));
+                    self.call = Some((call, is_custom));
+                    Some(Step::Call {
+                        index,
+                        call,
+                        id: self.clock.id("call_"),
+                        name,
+                        is_custom,
+                    })
+                }
+                Piece::Arguments(text) => self.call.map(|(call, is_custom)| Step::Arguments {
+                    index,
+                    call,
+                    text,
+                    is_custom,
+                }),
+            });
+        }
+        self.flight.push(steps);
     }
 
     /// Ends a choice, and with the last one the answer.
@@ -214,6 +248,10 @@ impl Producer {
             });
             let audited = self.guarded.audit(blocked, Direction::Output).await;
             audited.map_err(|error| RecordError(error.to_string()))?;
+        }
+        let is_named = self.tools.as_ref().is_some_and(|tools| tools.is_named);
+        if finish == Finish::Stop && self.answer.has_called() && !is_named {
+            finish = Finish::ToolCalls;
         }
         self.stopped |= finish == Finish::ContentFilter;
         self.cut_for_length |= finish == Finish::Length;
@@ -233,9 +271,12 @@ impl Producer {
             tally.cut_loop |= is_loop;
             total = Usage::new(tally.input, tally.cached, tally.output);
         });
+        self.reasoned = self.reasoned.saturating_add(self.answer.reasoned());
+        let total = total.with_reasoning(self.reasoned);
+        self.call = None;
         self.has_spoken = false;
         self.index += 1;
-        self.answer = self.guarded.answer(self.prepared.is_thinking);
+        self.answer = (self.guarded).answer(self.prepared.is_thinking, self.tools.clone());
         last.push(Step::End { index, finish });
         if self.index >= self.choices {
             let moderation = self.guarded.moderation();

@@ -3,14 +3,17 @@
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::engine::{GenerateRequest, Sampling};
+use crate::calls::Tools;
+use crate::engine::{Effort, GenerateRequest, Sampling};
 use crate::openai::chat::{ChatRequest, Stop};
 
 use super::invalid::{Invalid, above, below, invalid, invalid_value, too_long, unsupported};
 use super::messages::messages;
+use super::tools::wanted;
 
 const MOST_CHOICES: i64 = 128;
 const MOST_STOPS: usize = 4;
@@ -24,6 +27,8 @@ const LONGEST_MODEL: usize = 256;
 pub(super) struct Asked {
     pub(super) model: String,
     pub(super) generate: GenerateRequest,
+    /// What counts as a call.
+    pub(super) calls: Option<Arc<Tools>>,
     pub(super) n: u32,
 }
 
@@ -37,13 +42,24 @@ pub(super) fn check(request: ChatRequest, tenant: &str) -> Result<Asked, Invalid
     refuse_unsupported(&request)?;
     let n = integer("n", request.n, 1..=MOST_CHOICES)?.unwrap_or(1);
     let sampling = sampling(&request)?;
+    let effort = effort(request.reasoning_effort.as_deref())?;
+    let wanted = wanted(
+        request.tools,
+        request.tool_choice,
+        request.parallel_tool_calls,
+        request.response_format,
+    )?;
     Ok(Asked {
         model: request.model,
         generate: GenerateRequest {
             messages: messages(request.messages)?,
+            tools: wanted.tools,
+            form: wanted.form,
+            effort,
             sampling,
             scope: tenant.into(),
         },
+        calls: wanted.calls,
         n: u32::try_from(n).unwrap_or(1),
     })
 }
@@ -61,13 +77,6 @@ pub(super) fn check_model(model: &str) -> Result<(), Invalid> {
 
 /// What would change the answer if it were understood must not be ignored.
 fn refuse_unsupported(request: &ChatRequest) -> Result<(), Invalid> {
-    let no_tools = is_word(&request.tool_choice, "none");
-    if !no_tools && request.tools.as_ref().is_some_and(|t| !t.is_empty()) {
-        return Err(unsupported("tools"));
-    }
-    if !no_tools && !is_word(&request.tool_choice, "auto") && request.tool_choice.is_some() {
-        return Err(unsupported("tool_choice"));
-    }
     let no_functions = is_word(&request.function_call, "none");
     if !no_functions && request.functions.as_ref().is_some_and(|f| !f.is_empty()) {
         return Err(unsupported("functions"));
@@ -75,16 +84,6 @@ fn refuse_unsupported(request: &ChatRequest) -> Result<(), Invalid> {
     if !no_functions && !is_word(&request.function_call, "auto") && request.function_call.is_some()
     {
         return Err(unsupported("function_call"));
-    }
-    if let Some(format) = &request.response_format {
-        match format.kind.as_str() {
-            "text" => {}
-            "json_object" | "json_schema" => return Err(unsupported("response_format")),
-            other => {
-                let allowed = "'text', 'json_object', and 'json_schema'";
-                return Err(invalid_value("response_format.type", other, allowed));
-            }
-        }
     }
     if let Some(modalities) = &request.modalities {
         for (i, modality) in modalities.iter().enumerate() {
@@ -107,6 +106,25 @@ fn refuse_unsupported(request: &ChatRequest) -> Result<(), Invalid> {
         }
     }
     Ok(())
+}
+
+fn effort(given: Option<&str>) -> Result<Option<Effort>, Invalid> {
+    let known = |word: &str| match word {
+        "none" => Some(Effort::None),
+        "minimal" => Some(Effort::Minimal),
+        "low" => Some(Effort::Low),
+        "medium" => Some(Effort::Medium),
+        "high" => Some(Effort::High),
+        "xhigh" => Some(Effort::XHigh),
+        _ => None,
+    };
+    let unknown = |word: &str| {
+        let allowed = "'none', 'minimal', 'low', 'medium', 'high', and 'xhigh'";
+        invalid_value("reasoning_effort", word, allowed)
+    };
+    given
+        .map(|word| known(word).ok_or_else(|| unknown(word)))
+        .transpose()
 }
 
 fn sampling(request: &ChatRequest) -> Result<Sampling, Invalid> {

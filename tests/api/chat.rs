@@ -116,7 +116,8 @@ async fn what_does_not_concern_us_is_ignored_and_null_is_absent() {
         "stream_options": null, "audio": null, "functions": null,
     });
     server.answer(&with(ask("echo", "a"), more)).await;
-    let tools = json!({"tools": [{"type": "function"}], "tool_choice": "none"});
+    let tools =
+        json!({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "none"});
     server.answer(&with(ask("echo", "a"), tools)).await;
 }
 

@@ -112,6 +112,8 @@ impl Engine for Scripted {
             sampling: request.sampling,
             max_tokens,
             is_thinking: false,
+            shows_calls: !request.tools.is_empty(),
+            grammar: None,
             scope: request.scope,
         })
     }

@@ -27,6 +27,7 @@ mod redis;
 mod shutdown;
 mod spec;
 mod stream;
+mod tools;
 mod usage;
 mod usage_api;
 mod validation;

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use microllm::engine::admission::{Admission, Place};
 use microllm::engine::mistral::{MistralEngine, Options};
 use microllm::engine::{
-    Engine, EngineError, Event, FinishReason, GenerateRequest, Message, Role, Sampling,
+    Engine, EngineError, Event, FinishReason, Form, GenerateRequest, Message, Role, Sampling,
     TokenLogprob, TokenUsage,
 };
 use microllm::models::{DEFAULT_MODEL, InstalledModel, Library, Progress};
@@ -53,11 +53,7 @@ pub fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 pub fn message(role: Role, content: &str) -> Message {
-    Message {
-        role,
-        content: content.into(),
-        name: None,
-    }
+    Message::new(role, content)
 }
 
 pub fn user(content: &str) -> Vec<Message> {
@@ -91,6 +87,9 @@ pub async fn place() -> Arc<Place> {
 pub fn request(messages: Vec<Message>, sampling: Sampling) -> GenerateRequest {
     GenerateRequest {
         messages,
+        tools: Vec::new(),
+        form: Form::Free,
+        effort: None,
         sampling,
         scope: "test".into(),
     }
@@ -110,7 +109,11 @@ pub async fn ask(
     messages: Vec<Message>,
     sampling: Sampling,
 ) -> Result<Answer, EngineError> {
-    let prepared = engine.prepare(request(messages, sampling)).await?;
+    say(engine, request(messages, sampling)).await
+}
+
+pub async fn say(engine: &MistralEngine, request: GenerateRequest) -> Result<Answer, EngineError> {
+    let prepared = engine.prepare(request).await?;
     let mut generation = engine.generate(prepared, place().await).await?;
     let (mut pieces, mut all) = (Vec::new(), Vec::new());
     while let Some(event) = generation.events.recv().await {

@@ -8,6 +8,7 @@
 
 mod answers;
 mod embeddings;
+mod forms;
 mod harness;
 mod limits;
 mod reuse;

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
-use crate::engine::Role;
+use crate::engine::{Role, ToolCall};
 
 /// All that a question is made of, owned.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,10 @@ struct Asked {
     context_length: u32,
     policy: String,
     messages: Vec<Message>,
+    tools: Vec<Tool>,
+    form: Form,
+    effort: Option<Effort>,
+    calls: Option<Tools>,
     sampling: Sampling,
     choices: u32,
     moderation: Option<String>,
@@ -28,6 +33,10 @@ impl Asked {
             context_length: self.context_length,
             policy: &self.policy,
             messages: &self.messages,
+            tools: &self.tools,
+            form: &self.form,
+            effort: self.effort,
+            calls: self.calls.as_ref(),
             sampling: &self.sampling,
             choices: self.choices,
             moderation: self.moderation.as_deref(),
@@ -63,11 +72,63 @@ fn message() -> impl Strategy<Value = Message> {
         Just(Role::Assistant),
         Just(Role::Tool)
     ];
-    (role, word(), prop::option::of(word())).prop_map(|(role, content, name)| Message {
+    let calls = prop::collection::vec((word(), word(), word()), 0..2);
+    let names = (prop::option::of(word()), prop::option::of(word()));
+    (role, word(), names, calls).prop_map(|(role, content, names, calls)| Message {
         role,
         content,
-        name,
+        name: names.0,
+        tool_call_id: names.1,
+        tool_calls: calls
+            .into_iter()
+            .map(|(id, name, arguments)| ToolCall {
+                id,
+                name,
+                arguments,
+            })
+            .collect(),
     })
+}
+
+fn tool() -> impl Strategy<Value = Tool> {
+    (word(), prop::option::of(word()), word()).prop_map(|(name, description, word)| Tool {
+        name,
+        description,
+        parameters: json!({ word: "x" }),
+    })
+}
+
+type Forms = (Vec<Tool>, Form, Option<Effort>, Option<Tools>);
+
+fn forms() -> impl Strategy<Value = Forms> {
+    let tools = || prop::collection::vec(tool(), 0..2);
+    let form = prop_oneof![
+        Just(Form::Free),
+        word().prop_map(|word| Form::Json(json!({ "const": word }))),
+        word().prop_map(Form::Regex),
+        word().prop_map(Form::Lark),
+        (tools(), 1..3_u32).prop_map(|(tools, most)| Form::Calls { tools, most }),
+    ];
+    let effort = prop_oneof![
+        Just(None),
+        Just(Some(Effort::None)),
+        Just(Some(Effort::Low))
+    ];
+    let names = || prop::collection::vec(word(), 0..2);
+    let calls = (
+        names(),
+        names(),
+        prop::option::of(1..3_u32),
+        any::<(bool, bool)>(),
+    );
+    let calls = prop::option::of(calls.prop_map(|(functions, customs, most, is)| Tools {
+        functions,
+        customs,
+        most,
+        is_named: is.0,
+        is_bare: is.1,
+    }));
+    (tools(), form, effort, calls)
 }
 
 fn sampling() -> impl Strategy<Value = Sampling> {
@@ -104,7 +165,11 @@ fn asked() -> impl Strategy<Value = Asked> {
     let whose = (word(), prop::option::of(word()), word(), word(), word());
     let what = (prop::collection::vec(message(), 0..3), sampling());
     let how = (1..3_u32, 1..3_u32, prop::option::of(word()));
-    (whose, what, how).prop_map(|(whose, what, how)| Asked {
+    (whose, what, how, forms()).prop_map(|(whose, what, how, forms)| Asked {
+        tools: forms.0,
+        form: forms.1,
+        effort: forms.2,
+        calls: forms.3,
         tenant: whose.0,
         namespace: whose.1,
         model: whose.2,
@@ -131,6 +196,10 @@ fn neighbour(mut asked: Asked, other: Asked, which: usize) -> Asked {
         6 => asked.context_length = other.context_length,
         7 => asked.choices = other.choices,
         8 => asked.moderation = other.moderation,
+        20 => asked.tools = other.tools,
+        21 => asked.form = other.form,
+        22 => asked.effort = other.effort,
+        23 => asked.calls = other.calls,
         9 => sampling.temperature = theirs.temperature,
         10 => sampling.top_p = theirs.top_p,
         11 => sampling.top_k = theirs.top_k,
@@ -153,7 +222,7 @@ proptest! {
     fn keys_are_the_same_where_nothing_that_matters_differs_and_nowhere_else(
         one in asked(),
         other in asked(),
-        which in 0..20_usize,
+        which in 0..24_usize,
     ) {
         for other in [neighbour(one.clone(), other.clone(), which), other] {
             let is_same = one.meaning() == other.meaning();

@@ -2,12 +2,14 @@
 //!
 //! mistralrs computes; everything that the API promises about an answer is decided here:
 //!
-//! - [`template`], [`tokenizer`]: messages to token ids
+//! - [`template`], [`tools`], [`tokenizer`]: messages to token ids
+//! - [`grammar`]: what an answer has to look like
 //! - [`runner`]: one request after the other, faults survived
 //! - [`reuse`]: state of earlier prompts, bounded
 //! - [`steer`], [`sampler`], [`text`]: the next token, its text, the end
 //! - [`lane`], [`weights`]: mistralrs itself
 
+mod grammar;
 mod lane;
 mod reuse;
 mod runner;
@@ -16,6 +18,7 @@ mod steer;
 pub mod template;
 mod text;
 pub mod tokenizer;
+mod tools;
 mod weights;
 
 use std::sync::Arc;
@@ -27,11 +30,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
 use super::admission::Place;
-use super::{Engine, EngineError, GenerateRequest, Generation, ModelInfo, Prepared};
+use super::{Engine, EngineError, GenerateRequest, Generation, Message, ModelInfo, Prepared};
 use crate::models::InstalledModel;
+use grammar::{Grammars, Unusable};
 use reuse::STATE_STEP;
 use runner::Runner;
-use tokenizer::{ChatEncoder, EncodeError};
+use template::Conversation;
+use tokenizer::{ChatEncoder, EncodeError, Prompt};
 pub use weights::LoadError;
 
 /// Nobody has asked for this long: time for work that makes the next request faster.
@@ -54,6 +59,7 @@ pub struct Options {
 pub struct MistralEngine {
     info: ModelInfo,
     encoder: Arc<ChatEncoder>,
+    grammars: Arc<Grammars>,
     encoding: Arc<Semaphore>,
     runner: Arc<Mutex<Runner>>,
     ready: Arc<AtomicBool>,
@@ -93,10 +99,14 @@ impl MistralEngine {
         })?;
         let encoder = Arc::new(encoder);
         let info = describe(&model, options);
-        let runner = Runner::load(model, encoder.clone(), options.reuse_bytes)?;
+        let end_token = model.eos_token_ids.first().copied().unwrap_or_default();
+        let grammars = Arc::new(Grammars::new(end_token));
+        let reuse_bytes = options.reuse_bytes;
+        let runner = Runner::load(model, encoder.clone(), grammars.clone(), reuse_bytes)?;
         Ok(Self {
             info,
             encoder,
+            grammars,
             encoding: Arc::new(Semaphore::new(PROMPTS_AT_ONCE)),
             runner: Arc::new(Mutex::new(runner)),
             ready: Arc::new(AtomicBool::new(true)),
@@ -144,9 +154,11 @@ impl Engine for MistralEngine {
 
     async fn prepare(&self, request: GenerateRequest) -> Result<Prepared, EngineError> {
         let limit = self.info.context_length;
-        let messages = request.messages;
+        let (messages, tools) = (request.messages, request.tools);
+        let (form, effort) = (request.form, request.effort);
         // No token is longer than the longest: a prompt far beyond the context is known at sight.
-        let bytes: usize = messages.iter().map(|m| m.content.len()).sum();
+        let calls = |m: &Message| -> usize { m.tool_calls.iter().map(|c| c.arguments.len()).sum() };
+        let bytes: usize = messages.iter().map(|m| m.content.len() + calls(m)).sum();
         let at_least = u32::try_from(bytes / self.encoder.longest_token()).unwrap_or(u32::MAX);
         if at_least >= limit {
             return Err(EngineError::ContextLength {
@@ -157,16 +169,33 @@ impl Engine for MistralEngine {
         // Tokenizing takes some fifty times the text's memory; few at once bound that.
         let turn = self.encoding.clone().acquire_owned().await;
         let turn = turn.map_err(|error| EngineError::Failed(error.to_string()))?;
-        let encoder = self.encoder.clone();
-        let is_thinking = encoder.begins_thoughts();
+        let (encoder, grammars) = (self.encoder.clone(), self.grammars.clone());
+        let shows_calls = !tools.is_empty();
         let encode = move || {
             let _turn = turn;
-            encoder.encode_chat(&messages)
+            let conversation = Conversation {
+                messages: &messages,
+                tools: &tools,
+                effort,
+            };
+            let prompt = encoder.encode_chat(&conversation).map_err(encode_error)?;
+            let grammar = grammar::write(&form, encoder.style(), prompt.is_thinking, &encoder);
+            if let Some(grammar) = &grammar {
+                let followed = grammars.follow(&encoder, grammar);
+                followed.map_err(|Unusable(why)| EngineError::Invalid {
+                    param: form.param(),
+                    message: format!("The form of the answer cannot be enforced: {why}"),
+                })?;
+            }
+            Ok::<_, EngineError>((prompt, grammar))
         };
-        let prompt = tokio::task::spawn_blocking(encode)
+        let (prompt, grammar) = tokio::task::spawn_blocking(encode)
             .await
-            .map_err(|error| EngineError::Failed(error.to_string()))?
-            .map_err(encode_error)?;
+            .map_err(|error| EngineError::Failed(error.to_string()))??;
+        let Prompt {
+            ids: prompt,
+            is_thinking,
+        } = prompt;
         let sampling = request.sampling;
         let vocabulary = u32::try_from(self.encoder.vocab_size()).unwrap_or(u32::MAX);
         if let Some((id, _)) = sampling.logit_bias.iter().find(|(id, _)| *id >= vocabulary) {
@@ -187,6 +216,8 @@ impl Engine for MistralEngine {
             prompt,
             max_tokens: sampling.max_tokens.unwrap_or(room).min(room),
             is_thinking,
+            shows_calls,
+            grammar,
             sampling,
             scope: request.scope,
         })

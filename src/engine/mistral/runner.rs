@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use llguidance::Matcher;
 use tokio::sync::mpsc;
 
+use super::grammar::Grammars;
 use super::reuse::store::LayerState;
 use super::reuse::{Reuse, Step};
 use super::steer::{Answer, PrefillOutcome, Purpose, Steer};
@@ -28,6 +30,7 @@ pub type Events = mpsc::Sender<Result<Event, EngineError>>;
 pub struct Runner {
     model: InstalledModel,
     encoder: Arc<ChatEncoder>,
+    grammars: Arc<Grammars>,
     end_tokens: Arc<[u32]>,
     reuse_bytes: usize,
     weights: Option<Weights>,
@@ -51,6 +54,7 @@ impl Runner {
     pub fn load(
         model: InstalledModel,
         encoder: Arc<ChatEncoder>,
+        grammars: Arc<Grammars>,
         reuse_bytes: usize,
     ) -> Result<Self, LoadError> {
         let weights = Weights::load(&model)?;
@@ -58,6 +62,7 @@ impl Runner {
             end_tokens: model.eos_token_ids.clone().into(),
             model,
             encoder,
+            grammars,
             reuse_bytes,
             weights: Some(weights),
             reuse: Reuse::new(reuse_bytes),
@@ -97,6 +102,7 @@ impl Runner {
             let purpose = if last {
                 Purpose::Answer(Box::new(Answer::new(
                     prepared,
+                    self.grammar(prepared)?,
                     u32::try_from(cached).unwrap_or(u32::MAX),
                     self.encoder.clone(),
                     self.end_tokens.clone(),
@@ -120,6 +126,16 @@ impl Runner {
             done = step.end;
         }
         Ok(())
+    }
+
+    fn grammar(&self, prepared: &Prepared) -> Result<Option<Matcher>, Fault> {
+        let Some(grammar) = &prepared.grammar else {
+            return Ok(None);
+        };
+        // It was followed when the request was prepared.
+        let follow = || self.grammars.follow(&self.encoder, grammar);
+        let matcher = tokio::task::block_in_place(follow);
+        matcher.map(Some).map_err(fault)
     }
 
     fn outcome(&self, step: &Step) -> Result<PrefillOutcome, Fault> {
@@ -237,6 +253,7 @@ async fn stall(steer: &Steer) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::mistral::template::Conversation;
     use crate::engine::{Message, Role, Sampling};
     use crate::models::{DEFAULT_MODEL, Library, Progress, library};
     use candle_core::{Result as CandleResult, Tensor};
@@ -247,27 +264,27 @@ mod tests {
         let model = library.ensure(DEFAULT_MODEL, &Progress::hidden()).await;
         let model = model.expect("the default model");
         let encoder = Arc::new(ChatEncoder::load(&model).expect("an encoder"));
-        tokio::task::spawn_blocking(move || Runner::load(model, encoder, 256 << 20))
+        let grammars = Arc::new(Grammars::new(model.eos_token_ids[0]));
+        tokio::task::spawn_blocking(move || Runner::load(model, encoder, grammars, 256 << 20))
             .await
             .expect("no panic")
             .expect("the model loads")
     }
 
     fn prepared(runner: &Runner, question: &str) -> Prepared {
-        let message = Message {
-            role: Role::User,
-            content: question.into(),
-            name: None,
-        };
-        let prompt = runner.encoder.encode_chat(&[message]).expect("a prompt");
+        let messages = [Message::new(Role::User, question)];
+        let conversation = Conversation::of(&messages);
+        let prompt = runner.encoder.encode_chat(&conversation).expect("a prompt");
         Prepared {
-            prompt,
+            prompt: prompt.ids,
             sampling: Sampling {
                 temperature: 0.0,
                 ..Sampling::default()
             },
             max_tokens: 16,
             is_thinking: false,
+            shows_calls: false,
+            grammar: None,
             scope: "test".into(),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use llguidance::toktrie::SimpleVob;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -51,11 +52,16 @@ impl Sampler {
         }
     }
 
-    /// Chooses a token and remembers it for the penalties.
+    /// Chooses a token and remembers it for the penalties; one of those that are allowed, where not
+    /// all are.
     ///
     /// # Errors
     /// When no logit is finite.
-    pub fn choose(&mut self, logits: &mut [f32]) -> Result<Chosen, NoFiniteLogits> {
+    pub fn choose(
+        &mut self,
+        logits: &mut [f32],
+        allowed: Option<&SimpleVob>,
+    ) -> Result<Chosen, NoFiniteLogits> {
         let likelihoods = self.sampling.top_logprobs.map(|n| (log_sum_exp(logits), n));
         let top = match likelihoods {
             Some((norm, n)) => likeliest(logits, usize::from(n))
@@ -67,6 +73,14 @@ impl Sampler {
         let raw = likelihoods.map(|_| logits.to_vec());
 
         self.bias_and_penalize(logits);
+        if let Some(allowed) = allowed {
+            for (token, logit) in (0_u32..).zip(logits.iter_mut()) {
+                // Beyond its end nothing is allowed.
+                if token as usize >= allowed.len() || !allowed.is_allowed(token) {
+                    *logit = f32::NEG_INFINITY;
+                }
+            }
+        }
         let token = if self.sampling.temperature <= f32::EPSILON {
             argmax(logits)?
         } else {
@@ -213,7 +227,12 @@ mod tests {
 
     fn tokens(sampler: &mut Sampler, logits: &[f32], n: usize) -> Vec<u32> {
         (0..n)
-            .map(|_| sampler.choose(&mut logits.to_vec()).expect("finite").token)
+            .map(|_| {
+                sampler
+                    .choose(&mut logits.to_vec(), None)
+                    .expect("finite")
+                    .token
+            })
             .collect()
     }
 
@@ -228,9 +247,11 @@ mod tests {
     #[test]
     fn zero_temperature_takes_the_likeliest_and_ignores_nan() {
         let mut s = sampler(|s| s.temperature = 0.0);
-        let chosen = s.choose(&mut [f32::NAN, 0.5, 3.0, 3.0]).expect("finite");
+        let chosen = s
+            .choose(&mut [f32::NAN, 0.5, 3.0, 3.0], None)
+            .expect("finite");
         assert_eq!(chosen.token, 2);
-        assert!(s.choose(&mut [f32::NAN, f32::NEG_INFINITY]).is_err());
+        assert!(s.choose(&mut [f32::NAN, f32::NEG_INFINITY], None).is_err());
     }
 
     #[test]
@@ -285,7 +306,7 @@ mod tests {
             s.logit_bias = vec![(2, 100.0)];
         });
         let logits = [0.5f32.ln(), 0.3f32.ln(), 0.2f32.ln()];
-        let chosen = s.choose(&mut logits.to_vec()).expect("finite");
+        let chosen = s.choose(&mut logits.to_vec(), None).expect("finite");
         let likelihood = chosen.logprob.expect("asked for");
         assert_eq!(chosen.token, 2);
         assert!((likelihood.logprob - 0.2f32.ln()).abs() < 1e-5);

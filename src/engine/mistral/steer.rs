@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use candle_core::{Device, Error, Result, Tensor};
+use llguidance::Matcher;
 use mistralrs::CustomLogitsProcessor;
 use tokio::sync::mpsc;
 
@@ -45,12 +46,16 @@ pub struct Answer {
     events: mpsc::Sender<std::result::Result<Event, EngineError>>,
     usage: TokenUsage,
     max_tokens: u32,
+    /// What may come next, where not everything may.
+    grammar: Option<Matcher>,
+    shows_calls: bool,
 }
 
 impl Answer {
     /// `events` must have room for an event a token and one more.
     pub fn new(
         prepared: &Prepared,
+        grammar: Option<Matcher>,
         cached_tokens: u32,
         encoder: Arc<ChatEncoder>,
         end_tokens: Arc<[u32]>,
@@ -68,6 +73,8 @@ impl Answer {
                 cached_tokens,
             },
             max_tokens: prepared.max_tokens,
+            grammar,
+            shows_calls: prepared.shows_calls,
         }
     }
 
@@ -80,7 +87,15 @@ impl Answer {
         if let Some(padding) = logits.get_mut(self.encoder.vocab_size()..) {
             padding.fill(f32::NEG_INFINITY);
         }
-        let chosen = match self.sampler.choose(logits) {
+        let allowed = self.grammar.as_mut().map(Matcher::compute_mask_or_eos);
+        let chosen = match allowed.transpose() {
+            Ok(allowed) => self.sampler.choose(logits, allowed.as_ref()),
+            Err(error) => {
+                self.send(Err(too_hard(&error)));
+                return None;
+            }
+        };
+        let chosen = match chosen {
             Ok(chosen) => chosen,
             Err(error) => {
                 self.send(Err(EngineError::Failed(error.to_string())));
@@ -93,10 +108,12 @@ impl Answer {
             return None;
         }
         let logprob = self.describe(&chosen);
-        let grown = self
-            .text
-            .as_mut()?
-            .push(self.encoder.token_bytes(chosen.token), logprob);
+        let bytes = if self.shows_calls {
+            self.encoder.calling_token_bytes(chosen.token)
+        } else {
+            self.encoder.token_bytes(chosen.token)
+        };
+        let grown = self.text.as_mut()?.push(bytes, logprob);
         if let Some(event) = grown.event {
             self.send(Ok(event));
         }
@@ -104,6 +121,16 @@ impl Answer {
             self.text = None;
             self.finish(FinishReason::Stop);
             return None;
+        }
+        if let Some(grammar) = &mut self.grammar {
+            if let Err(error) = grammar.consume_token(chosen.token) {
+                self.send(Err(too_hard(&error)));
+                return None;
+            }
+            if grammar.is_stopped() {
+                self.finish(FinishReason::Stop);
+                return None;
+            }
         }
         if self.usage.completion_tokens >= self.max_tokens {
             self.finish(FinishReason::Length);
@@ -145,6 +172,15 @@ impl Answer {
             token: text(chosen.token, likelihood.logprob),
             top: likelihood.top.iter().map(|&(t, l)| text(t, l)).collect(),
         })
+    }
+}
+
+/// The grammar takes more work than anything may.
+fn too_hard(error: &impl std::fmt::Display) -> EngineError {
+    tracing::warn!(%error, "a grammar cannot be followed");
+    EngineError::Invalid {
+        param: "response_format",
+        message: "The answer's form is too hard to follow.".to_owned(),
     }
 }
 

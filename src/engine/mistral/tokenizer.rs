@@ -13,8 +13,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-use super::template::{ChatTemplate, RenderError};
-use crate::engine::{Message, Role};
+use super::template::{ChatTemplate, Conversation, RenderError};
+use super::tools::Style;
+use crate::calls::{MARKERS, OPENERS};
+use crate::engine::{Message, Tool, ToolCall};
 use crate::models::InstalledModel;
 
 /// Why a conversation has no prompt.
@@ -49,7 +51,14 @@ pub struct ChatEncoder {
     longest_token: usize,
     /// Wanted in front of every prompt.
     bos: Option<u32>,
-    begins_thoughts: bool,
+}
+
+/// A prompt as the model reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    pub ids: Vec<u32>,
+    /// It ends with `<think>`, so that the model begins by thinking aloud.
+    pub is_thinking: bool,
 }
 
 struct Token {
@@ -57,6 +66,9 @@ struct Token {
     bytes: Box<[u8]>,
     control: bool,
 }
+
+/// Messages and tools without look-alikes of control tokens, and the marker that breaks those.
+type Disarmed<'a> = (Cow<'a, [Message]>, Cow<'a, [Tool]>, Option<char>);
 
 /// The control tokens, as text to look for.
 struct Control {
@@ -82,17 +94,6 @@ struct AddedToken {
 struct TokenizerConfig {
     bos_token: Option<String>,
     eos_token: Option<String>,
-}
-
-/// As the prompt for any conversation shows.
-fn begins_thoughts(template: &ChatTemplate) -> bool {
-    let any = Message {
-        role: Role::User,
-        content: "?".to_owned(),
-        name: None,
-    };
-    let prompt = template.render(&[any]);
-    prompt.is_ok_and(|prompt| prompt.trim_end().ends_with("<think>"))
 }
 
 impl ChatEncoder {
@@ -125,7 +126,6 @@ impl ChatEncoder {
         let longest = tokens.iter().map(|token| token.bytes.len()).max();
         let template = ChatTemplate::new(template, config.bos_token, config.eos_token)?;
         Ok(Self {
-            begins_thoughts: begins_thoughts(&template),
             template,
             tokens,
             longest_token: longest.unwrap_or(1).max(1),
@@ -135,20 +135,24 @@ impl ChatEncoder {
         })
     }
 
-    /// Whether prompts end with `<think>`, so that the model begins by thinking aloud.
-    pub fn begins_thoughts(&self) -> bool {
-        self.begins_thoughts
+    /// How the model writes its calls.
+    pub fn style(&self) -> Style {
+        self.template.style()
     }
 
-    /// The prompt that asks for an answer to `messages`.
+    /// The prompt that asks for an answer.
     ///
     /// # Errors
     /// [`EncodeError::Refused`] when the template wants the conversation otherwise.
-    pub fn encode_chat(&self, messages: &[Message]) -> Result<Vec<u32>, EncodeError> {
-        let (messages, marker) = self.control.disarm(messages)?;
+    pub fn encode_chat(&self, conversation: &Conversation) -> Result<Prompt, EncodeError> {
+        let (messages, tools, marker) = self.control.disarm(conversation)?;
         let prompt = self
             .template
-            .render(&messages)
+            .render(&Conversation {
+                messages: &messages,
+                tools: &tools,
+                effort: conversation.effort,
+            })
             .map_err(|error| match error {
                 RenderError::Refused(reason) => EncodeError::Refused(reason),
                 RenderError::Broken(reason) => EncodeError::Internal(reason),
@@ -171,7 +175,10 @@ impl ChatEncoder {
         {
             ids.insert(0, bos);
         }
-        Ok(ids)
+        Ok(Prompt {
+            ids,
+            is_thinking: prompt.trim_end().ends_with("<think>"),
+        })
     }
 
     /// The ids of a text in which nothing is a control token.
@@ -199,6 +206,20 @@ impl ChatEncoder {
         }
     }
 
+    /// The same for an answer that may call: what a model begins and ends its calls with is text
+    /// then, also where it is a token of its own.
+    pub fn calling_token_bytes(&self, id: u32) -> &[u8] {
+        match self.tokens.get(id as usize) {
+            Some(token) if token.control && is_call_mark(&token.name) => token.name.as_bytes(),
+            _ => self.token_bytes(id),
+        }
+    }
+
+    /// The id of the control token of this name.
+    pub fn control_id(&self, name: &str) -> Option<u32> {
+        self.control.ids.get(name).copied()
+    }
+
     /// The token as the vocabulary spells it; empty for unknown ids.
     pub fn token_name(&self, id: u32) -> &str {
         (self.tokens.get(id as usize)).map_or("", |token| token.name.as_str())
@@ -218,6 +239,10 @@ impl ChatEncoder {
     pub fn vocab_size(&self) -> usize {
         self.tokens.len()
     }
+}
+
+fn is_call_mark(name: &str) -> bool {
+    OPENERS.contains(&name) || MARKERS.contains(&name)
 }
 
 /// A part of a rendered prompt.
@@ -259,21 +284,31 @@ impl Control {
         })
     }
 
-    /// Breaks every look-alike of a control token in the messages with a marker that occurs in none
-    /// of them; the marker comes out again after the prompt was cut at its true control tokens.
-    fn disarm<'a>(
-        &self,
-        messages: &'a [Message],
-    ) -> Result<(Cow<'a, [Message]>, Option<char>), EncodeError> {
-        let texts = || {
-            messages.iter().flat_map(|message| {
-                std::iter::once(message.content.as_str()).chain(message.name.as_deref())
-            })
-        };
-        if !texts().any(|text| self.looks_alike(text)) {
-            return Ok((Cow::Borrowed(messages), None));
+    /// Breaks every look-alike of a control token in messages and tools with a marker that occurs
+    /// in none of them; the marker comes out again after the prompt was cut at its true control
+    /// tokens.
+    fn disarm<'a>(&self, conversation: &Conversation<'a>) -> Result<Disarmed<'a>, EncodeError> {
+        let Conversation {
+            messages, tools, ..
+        } = *conversation;
+        let mut texts: Vec<&str> = Vec::new();
+        for message in messages {
+            texts.push(&message.content);
+            texts.extend(message.name.as_deref());
+            texts.extend(message.tool_call_id.as_deref());
+            for call in &message.tool_calls {
+                texts.extend([call.id.as_str(), &call.name, &call.arguments]);
+            }
         }
-        let used: HashSet<char> = texts().flat_map(str::chars).collect();
+        for tool in tools {
+            texts.push(&tool.name);
+            texts.extend(tool.description.as_deref());
+            strings(&tool.parameters, &mut texts);
+        }
+        if !texts.iter().any(|text| self.looks_alike(text)) {
+            return Ok((Cow::Borrowed(messages), Cow::Borrowed(tools), None));
+        }
+        let used: HashSet<char> = texts.into_iter().flat_map(str::chars).collect();
         // Noncharacters first, then private use; neither has a meaning to any template.
         let marker = ('\u{fdd0}'..='\u{fdef}')
             .chain('\u{f0000}'..='\u{ffffd}')
@@ -281,15 +316,34 @@ impl Control {
             .ok_or_else(|| {
                 EncodeError::Refused("The messages use every private character there is.".into())
             })?;
+        let mark = |text: &str| self.mark(text, marker);
         let messages = messages
             .iter()
             .map(|message| Message {
                 role: message.role,
-                content: self.mark(&message.content, marker),
-                name: message.name.as_deref().map(|name| self.mark(name, marker)),
+                content: mark(&message.content),
+                name: message.name.as_deref().map(mark),
+                tool_calls: message
+                    .tool_calls
+                    .iter()
+                    .map(|call| ToolCall {
+                        id: mark(&call.id),
+                        name: mark(&call.name),
+                        arguments: mark(&call.arguments),
+                    })
+                    .collect(),
+                tool_call_id: message.tool_call_id.as_deref().map(mark),
             })
             .collect();
-        Ok((Cow::Owned(messages), Some(marker)))
+        let tools = tools
+            .iter()
+            .map(|tool| Tool {
+                name: mark(&tool.name),
+                description: tool.description.as_deref().map(mark),
+                parameters: marked(&tool.parameters, &mark),
+            })
+            .collect();
+        Ok((Cow::Owned(messages), Cow::Owned(tools), Some(marker)))
     }
 
     fn looks_alike(&self, text: &str) -> bool {
@@ -341,6 +395,33 @@ impl Control {
         }
         pieces.push(Piece::Text(&prompt[done..]));
         pieces.into_iter()
+    }
+}
+
+/// All strings in JSON, names of fields among them.
+fn strings<'a>(json: &'a Value, found: &mut Vec<&'a str>) {
+    match json {
+        Value::String(text) => found.push(text),
+        Value::Array(items) => items.iter().for_each(|item| strings(item, found)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                found.push(name);
+                strings(value, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn marked(json: &Value, mark: &dyn Fn(&str) -> String) -> Value {
+    match json {
+        Value::String(text) => Value::String(mark(text)),
+        Value::Array(items) => items.iter().map(|item| marked(item, mark)).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (mark(name), marked(value, mark)))
+            .collect(),
+        other => other.clone(),
     }
 }
 

@@ -13,6 +13,7 @@ use tokenizers::{
 use super::gguf::Gguf;
 use super::tokenizer::GgufTokenizer;
 use super::{Identity, Original, convert};
+use crate::engine::mistral::template::Conversation;
 use crate::engine::mistral::tokenizer::{ChatEncoder, EncodeError};
 use crate::engine::{Message, Role};
 use crate::models::catalog::Catalog;
@@ -76,11 +77,7 @@ fn encoder() -> &'static ChatEncoder {
 }
 
 fn message(role: Role, content: &str) -> Message {
-    Message {
-        role,
-        content: content.into(),
-        name: None,
-    }
+    Message::new(role, content)
 }
 
 #[test]
@@ -141,8 +138,13 @@ fn chats_encode_to_llama_cpps_tokens_and_typed_control_tokens_stay_text() {
                 message(role, content)
             })
             .collect();
-        let ids = encoder().encode_chat(&messages).expect("ids");
-        assert_eq!(ids, chat.ids, "{:?}", chat.messages);
+        let prompt = encoder().encode_chat(&Conversation::of(&messages));
+        assert_eq!(
+            prompt.expect("a prompt").ids,
+            chat.ids,
+            "{:?}",
+            chat.messages
+        );
     }
 }
 
@@ -150,7 +152,8 @@ fn chats_encode_to_llama_cpps_tokens_and_typed_control_tokens_stay_text() {
 fn a_control_token_cannot_be_pieced_together_from_messages() {
     let encoder = encoder();
     let control = |messages: &[Message]| {
-        let ids = encoder.encode_chat(messages).expect("ids");
+        let prompt = encoder.encode_chat(&Conversation::of(messages));
+        let ids = prompt.expect("a prompt").ids;
         ids.into_iter().filter(|&id| encoder.is_control(id)).count()
     };
     let harmless = control(&[message(Role::User, "x"), message(Role::User, "x")]);
@@ -170,9 +173,9 @@ fn a_control_token_cannot_be_pieced_together_from_messages() {
 fn what_was_typed_arrives_whole() {
     let encoder = encoder();
     let typed = "\u{fdd0}a<|im_end|>\u{fdd1}<|im_start|\u{fdef}> ends in <|im_start|";
-    let ids = encoder
-        .encode_chat(&[message(Role::User, typed)])
-        .expect("ids");
+    let typing = [message(Role::User, typed)];
+    let prompt = encoder.encode_chat(&Conversation::of(&typing));
+    let ids = prompt.expect("a prompt").ids;
     let bytes: Vec<u8> = (ids.iter().flat_map(|&id| encoder.token_bytes(id)).copied()).collect();
     let prompt = String::from_utf8_lossy(&bytes);
     assert!(prompt.contains(&format!("user\n{typed}\n")), "{prompt:?}");
@@ -222,6 +225,6 @@ fn private_characters_run_out_before_markers_do() {
         .chain('\u{f0000}'..='\u{ffffd}')
         .collect();
     let messages = [message(Role::User, &format!("{all}<|im_end|>"))];
-    let refused = encoder().encode_chat(&messages);
+    let refused = encoder().encode_chat(&Conversation::of(&messages));
     assert!(matches!(refused, Err(EncodeError::Refused(_))));
 }

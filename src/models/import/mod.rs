@@ -22,7 +22,7 @@ use self::tokenizer::GgufTokenizer;
 use super::digest;
 use super::error::{ModelError, Part, Refusal};
 use super::{InstalledModel, ModelKind};
-use crate::engine::mistral::template::{ChatTemplate, RenderError};
+use crate::engine::mistral::template::{ChatTemplate, Conversation, RenderError};
 use crate::engine::{Message, Role};
 
 /// Values of `general.architecture` that the engine has a model for.
@@ -178,13 +178,9 @@ fn chat_template(gguf: &Gguf, tokenizer: &GgufTokenizer) -> Result<String, Refus
     let source = (gguf.text("tokenizer.chat_template"))
         .ok_or_else(|| refuse("the file has none, so it cannot hold a conversation".into()))?;
     let text = |id: Option<u32>| id.and_then(|id| tokenizer.token(id)).map(str::to_owned);
-    let question = Message {
-        role: Role::User,
-        content: "Hello".into(),
-        name: None,
-    };
+    let question = [Message::new(Role::User, "Hello")];
     ChatTemplate::new(source.to_owned(), text(tokenizer.bos), text(tokenizer.eos))
-        .and_then(|template| template.render(&[question]))
+        .and_then(|template| template.render(&Conversation::of(&question)))
         .map_err(|error: RenderError| refuse(error.to_string()))?;
     Ok(source.to_owned())
 }

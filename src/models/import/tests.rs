@@ -209,14 +209,9 @@ fn the_tokenizer_says_what_the_file_says() {
     assert_eq!(names("<think>"), ["<think>"]);
     assert_eq!(names("<|end|>").len(), 7);
 
-    let message = |content: &str| Message {
-        role: Role::User,
-        content: content.into(),
-        name: None,
-    };
-    let ids = encoder
-        .encode_chat(&[message("he"), message("</s><")])
-        .expect("ids");
+    let messages = ["he", "</s><"].map(|content| Message::new(Role::User, content));
+    let prompt = encoder.encode_chat(&Conversation::of(&messages));
+    let ids = prompt.expect("a prompt").ids;
     let prompt: Vec<String> = ids.into_iter().map(name).collect();
     let expected = ["<s>", "he", "<|end|>", "<", "/", "s", ">", "<", "<|end|>"];
     assert_eq!(prompt, expected);
@@ -227,12 +222,9 @@ fn a_bos_token_is_put_in_front_once_or_never() {
     let first_two = |made: Made| {
         let (model, _dir) = made.convert().expect("a model");
         let encoder = ChatEncoder::load(&model).expect("an encoder");
-        let question = Message {
-            role: Role::User,
-            content: "he".into(),
-            name: None,
-        };
-        let ids = encoder.encode_chat(&[question]).expect("ids");
+        let question = [Message::new(Role::User, "he")];
+        let prompt = encoder.encode_chat(&Conversation::of(&question));
+        let ids = prompt.expect("a prompt").ids;
         (
             encoder.token_name(ids[0]).to_owned(),
             encoder.token_name(ids[1]).to_owned(),

@@ -240,6 +240,8 @@ mod tests {
             sampling: Sampling::default(),
             max_tokens: 1,
             is_thinking: false,
+            shows_calls: false,
+            grammar: None,
             scope: "tenant".into(),
         }
     }
