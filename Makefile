@@ -12,7 +12,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 # Never two builds at once: one takes all of a small machine.
 .NOTPARALLEL:
-.PHONY: help run build test lint-fast lint-model test-fast test-model test-sdk test-processor bench eval-guardrails openapi sqlx-prepare compat-time
+.PHONY: help run build test lint-fast lint-model test-fast test-model test-sdk test-processor bench bench-gateway eval-guardrails openapi sqlx-prepare compat-time
 
 help: ## Show this
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -63,6 +63,13 @@ eval-guardrails: build ## How good the guardrails are, beside others (DATA=direc
 
 bench: build ## Load time, time to first token, tokens/s and memory on this machine
 	python3 benches/bench.py "$(PROGRAM)"
+
+# A directory of its own: without the engine, shared crates are built with other features.
+bench-gateway: ## Requests/s, latency, memory and CPU beside other gateways (needs wrk)
+	program=$$(cargo build --release --locked --no-default-features --bench gateway \
+	    --target-dir "$(CARGO_TARGET_DIR)/gateway" --message-format json-render-diagnostics \
+	  | sed -nE 's/.*"executable":"([^"]*\/gateway-[^"]*)".*/\1/p') \
+	  && python3 benches/gateway/run.py "$$program" $(ARGS)
 
 # In a fresh clone every file is new, and cargo would compile the engine again for the sake of
 # three re-exports. Their real age is that of their last commit.

@@ -155,7 +155,7 @@ async fn fill(database: &Path, now: i64) {
                  model (m) AS (SELECT 0 UNION ALL SELECT m + 1 FROM model WHERE m < 2)
              INSERT INTO {table}
              SELECT ({now} / {seconds} - t) * {seconds}, 'proj_' || (k / 10), 'key_' || k, '',
-                    'model-' || m, 'chat.completions', 8, 8000, 1600, 800, 120000
+                    'model-' || m, 'chat.completions', 8, 8000, 1600, 800, 120000, 0
              FROM time, key, model"
         );
         let done = sqlx::raw_sql(sqlx::AssertSqlSafe(insert))

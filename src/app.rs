@@ -1,5 +1,6 @@
 //! Every shared part, built once and handed to whoever needs it.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +20,20 @@ use crate::records::{Actor, UsageRecorder};
 use crate::shared::{self, Redis};
 use crate::store::{AuditKey, DataDir, DataDirError, Store, StoreError};
 
-/// The program's parts. Cheap to clone.
+/// A handle to the program's parts: every request has some, so that each must cost next to nothing.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The program's parts.
+pub struct Parts {
     pub config: Arc<Config>,
     pub clock: Clock,
     pub store: Store,
@@ -156,7 +168,7 @@ impl App {
             }
             None => Limits::new(of.0, of.1, limits),
         };
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             keys: Keys::new(store.clone(), secrets.clone(), clock.clone()),
             identity: Identity::new(
                 store.clone(),
@@ -185,7 +197,7 @@ impl App {
             flights: Flights::default(),
             metrics,
             guard_turns: Arc::new(Semaphore::new(processors())),
-        })
+        })))
     }
 
     /// Records what holds, if it is not what held the last time.

@@ -8,6 +8,7 @@ pub mod calls;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod crowd;
 pub mod engine;
 pub mod guardrails;
 pub mod http;

@@ -7,9 +7,10 @@
 //! The cache comes before the guards: an answer is kept under the request as it was sent and under
 //! the policy, and the guards would make the same of the same.
 //!
-//! Whatever enters [`chat`] or [`refuse`] leaves exactly one usage row, and the row is durable before the last
-//! of the answer is handed out.
+//! Whatever enters [`chat`], [`complete`] or [`refuse`] leaves exactly one usage row, and the row is
+//! durable before the last of the answer is handed out.
 
+mod asking;
 mod check;
 mod embed;
 mod flight;
@@ -19,11 +20,15 @@ mod ledger;
 mod messages;
 mod moderation;
 mod produce;
+mod prompts;
 mod run;
 mod step;
+mod storing;
 mod tools;
 mod validate;
+mod whole;
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -36,15 +41,19 @@ use crate::auth::Principal;
 use crate::cache::{Controls, Key, Plan, Question, Recorded, Status, Turn};
 use crate::config::Price;
 use crate::engine::registry::ServedModel;
-use crate::engine::{EngineError, Prepared};
+use crate::engine::{EngineError, Message, Prepared};
 use crate::http::error::ApiError;
 use crate::limits::{LimitError, RateStatus};
 use crate::openai::chat::ChatRequest;
+use crate::openai::legacy::{CompletionRequest, Prompt};
 use crate::records::{Actor, RecordError};
+use asking::Asking;
 use flight::{Entered, Lead, Seat};
 use guard::Guarded;
 use ledger::Ledger;
 use produce::{Keep, Producer};
+use storing::Storing;
+use validate::Asked;
 
 pub use check::look;
 pub use embed::{EMBEDDINGS, Embedded, embed};
@@ -55,9 +64,13 @@ pub use moderation::MODERATION_MODEL;
 pub(crate) use moderation::scores;
 pub use run::{Run, Waited};
 pub use step::Step;
+pub use storing::{MOST_METADATA, checked_metadata};
+pub use whole::{Title, Whole};
 
 /// What records call a chat completion.
 pub const CHAT: &str = "chat.completions";
+/// What records call a completion of prompts.
+pub const COMPLETIONS: &str = "completions";
 
 /// An engine that has said nothing for this long will not say any more. Long prompts take minutes
 /// on a slow machine; an engine that hangs notices that itself.
@@ -125,20 +138,47 @@ pub enum Failure {
 pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run, Failure> {
     let stream = request.stream.unwrap_or(false);
     let mut ledger = Ledger::open(app, &caller, CHAT, &request.model, stream);
-    match answer(app, &caller, request, &mut ledger).await {
-        Ok(Found { model, n, from }) => Ok(match from {
-            Source::Kept(kept) => Run::kept(model, n, &caller, kept, ledger),
-            Source::Made(seat) => Run::made(model, n, &caller, seat, ledger),
-        }),
+    let asking = Asking::Chat(Box::new(request));
+    match answer(app, &caller, asking, &mut ledger).await {
+        Ok(found) => Ok(Run::new(app.clock.id("chatcmpl-"), found, &caller, ledger)),
         Err(failure) => Err(ledger.failed(failure).await),
+    }
+}
+
+/// Continues prompts as they are, `n` times each; all that holds of [`chat`] holds here. The texts
+/// are the prompts as they came.
+///
+/// # Errors
+/// As [`chat`].
+pub async fn complete(
+    app: &App,
+    caller: Caller,
+    request: CompletionRequest,
+) -> Result<(Run, Vec<String>), Failure> {
+    let stream = request.stream.unwrap_or(false);
+    let many = matches!(request.prompt, Some(Prompt::Texts(_) | Prompt::Lists(_)));
+    let mut ledger = Ledger::open(app, &caller, COMPLETIONS, &request.model, stream);
+    let asking = Asking::Completion(Box::new(request));
+    match answer(app, &caller, asking, &mut ledger).await {
+        Ok(mut found) => {
+            let texts = std::mem::take(&mut found.texts);
+            let run = Run::new(app.clock.id("cmpl-"), found, &caller, ledger);
+            Ok((run, texts))
+        }
+        Err(failure) => Err(ledger.failed(prompts::renamed(failure, many)).await),
     }
 }
 
 /// Where an answer comes from.
 struct Found {
     model: ServedModel,
+    /// Choices, of all prompts together.
     n: u32,
     from: Source,
+    /// Where it is to be stored.
+    storing: Option<Storing>,
+    /// Prompts as they came.
+    texts: Vec<String>,
 }
 
 enum Source {
@@ -149,11 +189,11 @@ enum Source {
 async fn answer(
     app: &App,
     caller: &Caller,
-    mut request: ChatRequest,
+    mut request: Asking,
     ledger: &mut Ledger,
 ) -> Result<Found, Failure> {
     let principal = &caller.principal;
-    let model = served(app, principal, &request.model);
+    let model = served(app, principal, request.model());
     // Before everything else: whoever sends nonsense is limited too.
     let name = model.as_ref().ok().map(|model| &*model.engine.info().id);
     let permit = ledger.hold(app.limits.begin(principal, name).await?);
@@ -161,12 +201,16 @@ async fn answer(
     let controls = caller
         .controls
         .clone()
-        .with(request.cache.take())
+        .with(request.cache())
         .map_err(Invalid::from)?;
-    let moderation = request.moderation.take();
-    let mut asked = validate::check(request, &principal.project_id)?;
+    let moderation = request.moderation();
+    let mut storing = request.storing(app, caller)?;
+    let mut asked = request.check(&principal.project_id)?;
     let model = model?;
-    let n = asked.n;
+    asked.read(&*model.engine)?;
+    let n = asked
+        .n
+        .saturating_mul(u32::try_from(asked.raw.len().max(1)).unwrap_or(u32::MAX));
     let asks_for_length = asked.generate.sampling.max_tokens.is_some();
     let longest = app.config.engine.default_max_tokens;
     if longest > 0 {
@@ -184,6 +228,7 @@ async fn answer(
             context_length: info.context_length,
             policy: &policy.digest,
             messages: &asked.generate.messages,
+            raw: &asked.raw,
             tools: &asked.generate.tools,
             form: &asked.generate.form,
             effort: asked.generate.effort,
@@ -201,7 +246,19 @@ async fn answer(
             Err(from) => {
                 ledger.cache(Status::Hit);
                 let _ = caller.cache.set((Status::Hit, Some(key)));
-                return Ok(Found { model, n, from });
+                if storing.is_some() {
+                    // Whoever stores it stores what the guards make of the question.
+                    let mut guarded = Guarded::of(app, caller, policy, false);
+                    guarded.request(&mut asked.generate).await?;
+                    storing = noted(storing, &guarded, &asked.generate.messages);
+                }
+                return Ok(Found {
+                    model,
+                    n,
+                    from,
+                    storing,
+                    texts: asked.texts,
+                });
             }
         },
     };
@@ -214,19 +271,34 @@ async fn answer(
     let _ = caller.cache.set((status, kept.map(|(_, key)| key)));
 
     let mut guarded = Guarded::of(app, caller, policy, moderation.is_some());
+    guarded.is_verbatim = !asked.raw.is_empty();
     let seen = guarded.request(&mut asked.generate).await;
     ledger.guarded(guarded.noted());
     seen?;
-    let late = EngineError::Failed("the prompt was not ready in time".to_owned());
+    let storing = noted(storing, &guarded, &asked.generate.messages);
+    guarded.keep_instructions(&mut asked.generate.messages);
+    let Asked {
+        n: each,
+        model: name,
+        calls,
+        texts,
+        ..
+    } = asked;
     let since = Instant::now();
-    let prepared = model.engine.prepare(asked.generate);
-    let mut prepared = bounded(&caller.cut, LONGEST_SILENCE, late, prepared).await?;
+    let mut prompts = VecDeque::new();
+    for request in Asked::requests(asked.generate, asked.raw, &texts) {
+        let late = EngineError::Failed("the prompt was not ready in time".to_owned());
+        let prepared = model.engine.prepare(request);
+        prompts.push_back(bounded(&caller.cut, LONGEST_SILENCE, late, prepared).await?);
+    }
     caller.waited.add(since.elapsed());
     let permit = ledger.permit().ok_or(LimitError::Unavailable)?;
     if !asks_for_length {
-        fit(&mut prepared, n, permit.most_tokens());
+        for prepared in &mut prompts {
+            fit(prepared, n, permit.most_tokens());
+        }
     }
-    let (tokens, nanousd) = most(&prepared, n, app.config.prices.get(&asked.model));
+    let (tokens, nanousd) = most(&prompts, each, app.config.prices.get(&name));
     permit.reserve(tokens, nanousd).await?;
     caller.tell(permit.status());
     let keep = kept.and_then(|(plan, key)| {
@@ -239,22 +311,29 @@ async fn answer(
             not_if_cut: !asks_for_length,
         })
     });
-    let producer = Producer::new(
-        model.clone(),
-        prepared,
-        n,
-        caller,
-        guarded,
-        asked.calls,
-        &lead,
-    );
+    let none = || EngineError::Failed("there is no prompt".to_owned());
+    let producer = Producer::new(model.clone(), prompts, each, caller, guarded, calls, &lead);
+    let producer = producer.ok_or_else(none)?;
     let gone = || EngineError::Failed("there is no seat".to_owned());
     let seat = producer.start(lead, keep).ok_or_else(gone)?;
     Ok(Found {
         model,
         n,
         from: Source::Made(seat),
+        storing,
+        texts,
     })
+}
+
+/// Nothing is stored that no guard has seen.
+fn noted(storing: Option<Storing>, guarded: &Guarded, messages: &[Message]) -> Option<Storing> {
+    let mut storing = storing?;
+    if guarded.is_unseen {
+        tracing::warn!("a completion is not stored: no guard has seen its question");
+        return None;
+    }
+    storing.question(messages);
+    Some(storing)
 }
 
 /// The answer that is kept or being made, or else the right to make it.
@@ -351,9 +430,13 @@ fn fit(prepared: &mut Prepared, choices: u32, most: Option<u64>) {
 }
 
 /// The most that a request may use, in tokens and in what they cost.
-fn most(prepared: &Prepared, choices: u32, price: Option<&Price>) -> (u64, u64) {
-    let prompt = u32::try_from(prepared.prompt.len()).unwrap_or(u32::MAX);
-    let answers = prepared.max_tokens.saturating_mul(choices);
+fn most(prompts: &VecDeque<Prepared>, each: u32, price: Option<&Price>) -> (u64, u64) {
+    let (mut prompt, mut answers) = (0_u32, 0_u32);
+    for prepared in prompts {
+        let length = u32::try_from(prepared.prompt.len()).unwrap_or(u32::MAX);
+        prompt = prompt.saturating_add(length);
+        answers = answers.saturating_add(prepared.max_tokens.saturating_mul(each));
+    }
     let cost = price.map_or(0, |price| price.nanousd(prompt, 0, answers));
     let tokens = u64::from(prompt) + u64::from(answers);
     (tokens, u64::try_from(cost).unwrap_or(0))

@@ -277,6 +277,19 @@ fn a_person_is_exported_and_erased_and_the_audit_still_holds() {
              SELECT 'req_1', 1, 'key_ada', id, 'user-2', 'm', 'chat.completions', 0, 200,
                     'completed', 3, 4, 0, 0, 1
              FROM projects;
+         INSERT INTO stored_completions (id, project_id, user_id, created_at, model, metadata,
+                                         completion, messages)
+             SELECT 'chatcmpl-1', id, 'user-2', 1, 'm', '{\"for\":\"Ada\"}',
+                    '{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion\",\"created\":1,
+                      \"model\":\"m\",\"choices\":[],\"system_fingerprint\":\"fp\",
+                      \"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,
+                        \"total_tokens\":7,
+                        \"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},
+                        \"completion_tokens_details\":{\"reasoning_tokens\":0,
+                          \"audio_tokens\":0,\"accepted_prediction_tokens\":0,
+                          \"rejected_prediction_tokens\":0}}}',
+                    '[{\"role\":\"user\",\"content\":\"Adas question\"}]'
+             FROM projects;
          INSERT INTO usage_hours (start, project_id, api_key_id, user_id, model, endpoint, requests,
                                   input_tokens, output_tokens, cached_tokens, cost_nanousd)
              SELECT 0, id, 'key_ada', 'user-2', 'm', 'chat.completions', 1, 3, 4, 0, 0
@@ -293,6 +306,9 @@ fn a_person_is_exported_and_erased_and_the_audit_still_holds() {
     assert_eq!(record["usage_totals"]["output_tokens"], 4);
     assert_eq!(record["usage"][0]["request_id"], "req_1");
     assert_eq!(record["audit"][0]["type"], "user.exported");
+    let stored = &record["stored_completions"][0];
+    assert_eq!(stored["messages"][0]["content"], "Adas question");
+    assert_eq!(stored["metadata"]["for"], "Ada");
     assert!(
         !text.contains("digest") && !text.contains("argon2"),
         "{text}"

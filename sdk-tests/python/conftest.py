@@ -70,8 +70,14 @@ def ask(client):
 
 
 @pytest.fixture(scope="session")
-def unguarded(server, connect):
+def unguarded(unguarded_client):
     """Like `ask`, for a project whose policy is to look at nothing."""
+    return asking(unguarded_client)
+
+
+@pytest.fixture(scope="session")
+def unguarded_client(server, connect):
+    """Of a project whose policy is to look at nothing."""
     organization = openai.OpenAI(
         base_url=server.base_url, api_key="x", admin_api_key=server.admin_api_key
     ).admin.organization
@@ -79,7 +85,7 @@ def unguarded(server, connect):
         name="Unguarded", extra_body={"guardrail_policy": "off"}
     )
     account = organization.projects.service_accounts.create(project.id, name="Robot")
-    return asking(connect(server, api_key=account.api_key.value))
+    return connect(server, api_key=account.api_key.value)
 
 
 def asking(client):

@@ -5,8 +5,14 @@ from dataclasses import dataclass, field
 
 import httpx2
 import pydantic
-from openai.types import CreateEmbeddingResponse, Embedding, Model
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types import (
+    Completion,
+    CompletionChoice,
+    CreateEmbeddingResponse,
+    Embedding,
+    Model,
+)
+from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionDeleted
 from openai.types.shared import ErrorObject
 
 
@@ -24,6 +30,24 @@ class Base64Embedding(Embedding):
 
 class Base64Embeddings(CreateEmbeddingResponse):
     data: list[Base64Embedding]
+
+
+class TextChunkChoice(CompletionChoice):
+    # Null in all chunks but the last, which the SDK's type does not say.
+    finish_reason: str | None
+
+
+class TextChunk(Completion):
+    choices: list[TextChunkChoice]
+
+
+class CompletionPage(pydantic.BaseModel):
+    model_config = {"extra": "forbid"}
+    object: str
+    data: list[ChatCompletion]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
 
 
 class ErrorBody(pydantic.BaseModel):
@@ -48,7 +72,16 @@ class Answer:
 
     @property
     def is_chat(self) -> bool:
-        return self.path == "/v1/chat/completions"
+        return self.method == "POST" and self.path == "/v1/chat/completions"
+
+    @property
+    def is_text(self) -> bool:
+        return self.path == "/v1/completions"
+
+    @property
+    def is_stored(self) -> bool:
+        parent, _, name = self.path.rpartition("/")
+        return parent == "/v1/chat/completions" and name != ""
 
     @property
     def is_embeddings(self) -> bool:
@@ -58,7 +91,7 @@ class Answer:
     def has_a_row(self) -> bool:
         """Whatever somebody asks for who is let in, into the project that they name."""
         is_outside = self.status == 404 and b"project_not_found" in self.body
-        is_asked = self.is_chat or self.is_embeddings
+        is_asked = self.is_chat or self.is_text or self.is_embeddings
         return is_asked and self.status not in (401, 403) and not is_outside
 
     def check(self) -> None:
@@ -87,6 +120,13 @@ class Answer:
             vectors = [one["embedding"] for one in json.loads(self.body)["data"]]
             is_text = all(isinstance(vector, str) for vector in vectors)
             strict(Base64Embeddings if is_text else CreateEmbeddingResponse, self.body)
+        elif self.is_text:
+            strict(Completion, self.body)
+        elif self.path == "/v1/chat/completions":
+            strict(CompletionPage, self.body)
+        elif self.is_stored:
+            deleted = self.method == "DELETE"
+            strict(ChatCompletionDeleted if deleted else ChatCompletion, self.body)
         elif self.path == "/v1/models":
             strict(ModelList, self.body)
         elif self.path.startswith("/v1/models/"):
@@ -104,8 +144,11 @@ class Answer:
         if self.whole:
             assert rest == ""
             assert data[-1] == "[DONE]"
-        chunks = [strict(ChatCompletionChunk, each) for each in data if each != "[DONE]"]
+        kind = TextChunk if self.is_text else ChatCompletionChunk
+        chunks = [strict(kind, each) for each in data if each != "[DONE]"]
         assert len({(c.id, c.created, c.model, c.system_fingerprint) for c in chunks}) <= 1
+        if self.is_text:
+            return
         roles = {}
         for choice in (choice for chunk in chunks for choice in chunk.choices):
             roles.setdefault(choice.index, []).append(choice.delta.role)

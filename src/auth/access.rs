@@ -45,16 +45,27 @@ pub enum KeyScope {
     ModelRead,
     /// Ask models.
     ModelRequest,
+    /// Read what was stored of chat completions in the project.
+    StoredRead,
+    /// Change and remove it. Storing itself is asking.
+    StoredWrite,
 }
 
 impl KeyScope {
-    pub const ALL: [Self; 2] = [Self::ModelRead, Self::ModelRequest];
+    pub const ALL: [Self; 4] = [
+        Self::ModelRead,
+        Self::ModelRequest,
+        Self::StoredRead,
+        Self::StoredWrite,
+    ];
 
     /// As it is written in a key's `scopes`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ModelRead => "model.read",
             Self::ModelRequest => "model.request",
+            Self::StoredRead => "stored_completions.read",
+            Self::StoredWrite => "stored_completions.write",
         }
     }
 }

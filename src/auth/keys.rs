@@ -1,8 +1,10 @@
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use moka::sync::Cache;
 use subtle::ConstantTimeEq;
 
+use super::access_version::AccessVersion;
 use super::{
     Administrator, AuthError, Authority, IssueError, ModelAccess, Principal, Redacted, Scopes,
     Secrets, token,
@@ -14,19 +16,31 @@ use crate::store::{KeyKind, KeyRing, KeyRow, LiveKey, Rotated, Store};
 
 /// `last_used_at` is kept to the minute: exact times would cost a write for every request.
 const TOUCH_SECONDS: i64 = 60;
+/// Keys that are remembered. Each takes about a kilobyte.
+const MOST_KNOWN: u64 = 10_000;
 
 /// Issues, verifies and revokes API keys. Cheap to clone.
 ///
-/// Nothing is cached: finding a key in SQLite costs tens of microseconds, and a revoked key is
-/// refused from the moment that the revocation is durable, whichever process it came from.
+/// What the database says of a key is remembered for as long as the database's version of such
+/// things is the same, and the version is read for each request: a revoked key is refused from the
+/// moment that the revocation is durable, whichever process it came from.
 #[derive(Debug, Clone)]
 pub struct Keys {
     store: Store,
     secrets: Secrets,
     clock: Clock,
-    /// When each used key's `last_used_at` was last sent to the database. At most one entry for
-    /// each key there is.
-    touched: Arc<Mutex<HashMap<String, i64>>>,
+    version: AccessVersion,
+    /// By digest.
+    known: Cache<Vec<u8>, Arc<Known>>,
+}
+
+/// A key, as the database had it at a version.
+#[derive(Debug)]
+struct Known {
+    version: Option<i64>,
+    key: LiveKey,
+    /// The use that the database knows of, or will soon.
+    noted_use: AtomicI64,
 }
 
 /// Whom a key is for.
@@ -78,12 +92,14 @@ pub struct IssuedKey {
 }
 
 impl Keys {
+    /// Call within a tokio runtime.
     pub fn new(store: Store, secrets: Secrets, clock: Clock) -> Self {
         Self {
+            version: AccessVersion::start(store.clone()),
+            known: Cache::new(MOST_KNOWN),
             store,
             secrets,
             clock,
-            touched: Arc::default(),
         }
     }
 
@@ -95,19 +111,20 @@ impl Keys {
     /// [`AuthError::Forbidden`] for a live admin key, [`AuthError::Unavailable`] when the database
     /// cannot be read.
     pub async fn verify(&self, presented: &str) -> Result<Principal, AuthError> {
-        let key = self.live(presented).await?;
-        match (key.kind, key.project_id) {
+        let known = self.live(presented).await?;
+        let key = &known.key;
+        match (key.kind, &key.project_id) {
             (KeyKind::Project, Some(project_id)) => Ok(Principal {
-                key_id: key.id,
-                project_id,
-                user_id: key.user_id,
-                scopes: Scopes(key.scopes.map(Into::into)),
+                key_id: key.id.clone(),
+                project_id: project_id.clone(),
+                user_id: key.user_id.clone(),
+                scopes: Scopes(key.scopes.clone()),
                 models: ModelAccess {
-                    key: key.models.map(Into::into),
-                    project: key.permissions,
+                    key: key.models.clone(),
+                    project: key.permissions.clone(),
                 },
-                limits: Arc::new(key.limits),
-                guardrail_policy: key.guardrail_policy,
+                limits: key.limits.clone(),
+                guardrail_policy: key.guardrail_policy.clone(),
             }),
             (KeyKind::Admin, _) => Err(AuthError::Forbidden(
                 "This is an admin API key. It manages the organization and cannot be used with \
@@ -127,17 +144,18 @@ impl Keys {
         presented: &str,
         from: Actor,
     ) -> Result<Administrator, AuthError> {
-        let key = self.live(presented).await?;
-        match (key.kind, key.user_id) {
+        let known = self.live(presented).await?;
+        let key = &known.key;
+        match (key.kind, &key.user_id) {
             (KeyKind::Admin, Some(user_id)) => Ok(Administrator {
                 actor: Actor {
                     kind: ActorKind::ApiKey,
-                    id: Some(key.id),
+                    id: Some(key.id.clone()),
                     user_id: Some(user_id.clone()),
                     ..from
                 },
-                user_id,
-                authority: Authority::Key(Scopes(key.scopes.map(Into::into))),
+                user_id: user_id.clone(),
+                authority: Authority::Key(Scopes(key.scopes.clone())),
             }),
             (KeyKind::Project, _) => Err(AuthError::Forbidden(
                 "This is a project's API key. Managing the organization takes an admin API key.",
@@ -197,50 +215,75 @@ impl Keys {
         Ok(self.store.revoke_key(id, by).await?)
     }
 
-    async fn live(&self, presented: &str) -> Result<LiveKey, AuthError> {
+    async fn live(&self, presented: &str) -> Result<Arc<Known>, AuthError> {
         if !token::is_well_formed(presented) {
             return Err(AuthError::InvalidKey);
         }
+        let version = self.version.now().await;
         let now = self.clock.now_secs();
         for digest in self.secrets.digests(presented) {
-            let found = self
-                .store
-                .key_by_digest(&digest, now)
-                .await
-                .map_err(|error| AuthError::Unavailable(error.to_string()))?;
-            if let Some(key) = found {
-                let is_same: bool = key.digest.ct_eq(&digest).into();
-                if !is_same {
-                    return Err(AuthError::InvalidKey);
-                }
-                if !is_live(&key, now) {
-                    let is_expired = !key.is_ended;
-                    return Err(AuthError::Ended {
-                        id: key.id,
-                        is_expired,
-                    });
-                }
-                self.touch(&key, now);
-                return Ok(key);
+            let Some(known) = self.find(&digest, version).await? else {
+                continue;
+            };
+            let key = &known.key;
+            let is_same: bool = key.digest.ct_eq(&digest).into();
+            if !is_same || key.replaced_until.is_some_and(|until| until <= now) {
+                return Err(AuthError::InvalidKey);
             }
+            if !is_live(key, now) {
+                return Err(AuthError::Ended {
+                    id: key.id.clone(),
+                    is_expired: !key.is_ended,
+                });
+            }
+            self.touch(&known, now);
+            return Ok(known);
         }
         Err(AuthError::InvalidKey)
     }
 
+    /// What the database says of a digest, at this version or a later one.
+    async fn find(
+        &self,
+        digest: &[u8],
+        version: Option<i64>,
+    ) -> Result<Option<Arc<Known>>, AuthError> {
+        if let Some(known) = self.known.get(digest)
+            && version.is_some()
+            && known.version == version
+        {
+            return Ok(Some(known));
+        }
+        let found = self.store.key_by_digest(digest).await;
+        let found = found.map_err(|error| AuthError::Unavailable(error.to_string()))?;
+        let Some(key) = found else {
+            return Ok(None);
+        };
+        let known = Arc::new(Known {
+            version,
+            noted_use: AtomicI64::new(key.last_used_at.unwrap_or(i64::MIN)),
+            key,
+        });
+        self.known.insert(digest.to_vec(), known.clone());
+        Ok(Some(known))
+    }
+
     /// Notes the use of a key, in the background and at most once a minute for each key.
-    fn touch(&self, key: &LiveKey, now: i64) {
-        if now.saturating_sub(key.last_used_at.unwrap_or(i64::MIN)) < TOUCH_SECONDS {
+    fn touch(&self, known: &Known, now: i64) {
+        let noted = known.noted_use.load(Ordering::Relaxed);
+        if now.saturating_sub(noted) < TOUCH_SECONDS {
             return;
         }
+        let (order, other) = (Ordering::Relaxed, Ordering::Relaxed);
+        if known
+            .noted_use
+            .compare_exchange(noted, now, order, other)
+            .is_err()
         {
-            let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-            let last = touched.entry(key.id.clone()).or_insert(i64::MIN);
-            if now.saturating_sub(*last) < TOUCH_SECONDS {
-                return;
-            }
-            *last = now;
+            // Another request has.
+            return;
         }
-        let (store, id) = (self.store.clone(), key.id.clone());
+        let (store, id) = (self.store.clone(), known.key.id.clone());
         tokio::spawn(async move {
             // The request does not depend on it: a full disk must not lock anybody out.
             if let Err(error) = store.touch_key(&id, now).await {

@@ -2,6 +2,7 @@
 //! body is read.
 //!
 //! - `access`: who may do what
+//! - `access_version`: whether that is still so
 //! - `token`: what a key looks like; rejects what cannot be one without asking the database
 //! - `names`: what people, projects and keys may be called
 //! - `secrets`: peppers and the keys that access tokens are signed with, in a file beside the database
@@ -14,6 +15,7 @@
 //! - `setup`: the first administrator, project and keys
 
 mod access;
+mod access_version;
 mod identity;
 mod jwt;
 mod keys;

@@ -1,11 +1,10 @@
 use std::fmt;
-use std::io::{self, Write};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::calls::Tools;
-use crate::engine::{Effort, Form, Message, Sampling, Tool};
+use crate::engine::{Effort, Form, Message, RawPrompt, Sampling, Tool};
 
 /// Changes when recorded answers, or what they depend on, change their meaning.
 const FORMAT: u32 = 2;
@@ -29,6 +28,9 @@ pub struct Question<'a> {
     pub policy: &'a str,
     /// As they were sent: what the guards make of them depends on nothing else.
     pub messages: &'a [Message],
+    /// How prompts are to be taken that are no conversation.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub raw: &'a [RawPrompt],
     pub tools: &'a [Tool],
     pub form: &'a Form,
     pub effort: Option<Effort>,
@@ -43,7 +45,6 @@ pub struct Question<'a> {
 impl Question<'_> {
     /// The key of the answer.
     pub fn key(&self) -> Key {
-        let mut digest = Digesting(Sha256::new());
         let greedy = self.greedy();
         let sampling = greedy.as_ref().unwrap_or(self.sampling);
         let canonical = (
@@ -51,11 +52,10 @@ impl Question<'_> {
             env!("CARGO_PKG_VERSION"),
             Question { sampling, ..*self },
         );
-        // Neither the digest nor these types can fail to be written.
-        if serde_json::to_writer(&mut digest, &canonical).is_err() {
-            digest.0.update(uuid::Uuid::new_v4().as_bytes());
-        }
-        Key(digest.0.finalize().into())
+        // Not known to fail; if it did, nothing else would have this key.
+        let canonical = serde_json::to_vec(&canonical);
+        let canonical = canonical.unwrap_or_else(|_| uuid::Uuid::new_v4().into());
+        Key(Sha256::digest(canonical).into())
     }
 
     /// At temperature 0 the likeliest token is taken, whatever else is said about chance.
@@ -68,19 +68,6 @@ impl Question<'_> {
             seed: None,
             ..self.sampling.clone()
         })
-    }
-}
-
-struct Digesting(Sha256);
-
-impl Write for Digesting {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ mod keys;
 mod logging;
 mod models;
 mod secrets;
-mod serve;
+pub mod serve;
 mod usage;
 mod users;
 

@@ -57,8 +57,25 @@ pub fn prepare_process(config: &Config) {
     let _ = config;
 }
 
+/// Serves the models that this build can load.
+///
+/// # Errors
+/// As [`with_models`].
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let config = args.config()?;
+    with_models(args.config()?, load).await
+}
+
+/// Serves the models that `load` puts into the registry, until the process is asked to stop.
+///
+/// # Errors
+/// When the address is taken, the data directory cannot be used, or `load` fails.
+pub async fn with_models<F>(
+    config: Config,
+    load: impl FnOnce(Arc<Config>, Registry) -> F,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
     logging::start(&config.log);
     let shutdown = CancellationToken::new();
     let impatient = CancellationToken::new();

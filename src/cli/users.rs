@@ -85,6 +85,8 @@ async fn write_person(store: &Store, id: &str, mut out: impl Write) -> anyhow::R
     }
     write!(out, "\"audit\":")?;
     write_list(&mut out, store.audit_of_person(id)).await?;
+    write!(out, ",\n\"stored_completions\":")?;
+    write_list(&mut out, store.stored_of_person(id)).await?;
     write!(out, ",\n\"usage\":")?;
     let theirs = UsageFilter {
         user_id: Some(id.to_owned()),

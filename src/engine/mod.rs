@@ -40,6 +40,13 @@ pub trait Engine: Send + Sync {
     /// [`EngineError::ContextLength`] and [`EngineError::Invalid`] name what the caller can mend.
     async fn prepare(&self, request: GenerateRequest) -> Result<Prepared, EngineError>;
 
+    /// What a prompt says that came as tokens; control tokens by their names.
+    ///
+    /// # Errors
+    /// [`EngineError::ContextLength`], and [`EngineError::Invalid`] for a token that the model does
+    /// not have.
+    fn text_of(&self, tokens: &[u32]) -> Result<String, EngineError>;
+
     /// Starts generating. Dropping the returned [`Generation`] stops the model within one token.
     /// The engine holds on to the place until the model is free: who leaves while a long prompt
     /// is being computed may be gone before the model is.
@@ -234,10 +241,21 @@ impl Default for Sampling {
     }
 }
 
+/// How a prompt is to be taken that is continued as it is, without a chat template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum RawPrompt {
+    /// As its text, in which the names of control tokens are these, as for the model's tokenizer.
+    Text,
+    /// As these tokens, which its text stands for.
+    Tokens(Vec<u32>),
+}
+
 /// A question to a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateRequest {
     pub messages: Vec<Message>,
+    /// Not a conversation but a prompt, whose text is the only message.
+    pub raw: Option<RawPrompt>,
     /// What the model may ask for; it is told of them.
     pub tools: Vec<Tool>,
     pub form: Form,

@@ -112,6 +112,17 @@ impl<T> Answer<T> {
         }
     }
 
+    /// For what is no answer but the rest of a text, where every blank counts: as the model says
+    /// it, but for what the guards find.
+    #[must_use]
+    pub fn verbatim(self) -> Self {
+        Self {
+            thoughts: None,
+            tidy: None,
+            ..self
+        }
+    }
+
     /// Set when nothing more goes out.
     pub fn cut(&self) -> Option<Cut> {
         self.cut

@@ -97,6 +97,9 @@ struct Compiled {
     run: Option<Run>,
     /// Alive after some bytes: more of them may make a match, or another one.
     ahead: DFA,
+    /// Bytes that a match may begin with: nearly all that stands in a text is none, and need not be
+    /// asked about.
+    begins: Box<[bool; 256]>,
     caches: Pool<Cache, Box<dyn Fn() -> Cache + Send + Sync>>,
 }
 
@@ -147,6 +150,7 @@ impl Compiled {
             )
             .build(&form)
             .map_err(|error| wrong(error.to_string()))?;
+        let begins = begins(&ahead);
         let for_caches = ahead.clone();
         let caches = Pool::new(
             Box::new(move || for_caches.create_cache()) as Box<dyn Fn() -> Cache + Send + Sync>
@@ -158,6 +162,7 @@ impl Compiled {
             longest,
             run,
             ahead,
+            begins,
             caches,
         })
     }
@@ -167,8 +172,10 @@ impl Compiled {
     fn first_open(&self, text: &str, from: usize) -> Option<usize> {
         let mut cache = self.caches.get();
         let from = from.max(text.ceil_char_boundary(text.len().saturating_sub(self.longest)));
-        let mut starts = text.get(from..)?.char_indices().map(|(at, _)| from + at);
-        starts.find(|start| self.is_open(&mut cache, text, *start))
+        let bytes = text.as_bytes().iter().enumerate().skip(from);
+        let begins = |byte: u8| self.begins.get(usize::from(byte)) == Some(&true);
+        let mut starts = bytes.filter_map(|(at, byte)| begins(*byte).then_some(at));
+        starts.find(|start| text.is_char_boundary(*start) && self.is_open(&mut cache, text, *start))
     }
 
     /// Where a match ends whose form alone is this.
@@ -204,6 +211,26 @@ impl Compiled {
         }
         true
     }
+}
+
+/// The bytes after which there may be a match, whatever stands before them.
+fn begins(ahead: &DFA) -> Box<[bool; 256]> {
+    let mut cache = ahead.create_cache();
+    let mut begins = Box::new([true; 256]);
+    for (byte, begins) in (0..=u8::MAX).zip(begins.iter_mut()) {
+        // All that a DFA tells apart of what stands before: nothing, letters, others, line breaks.
+        *begins = ["", "a", " ", "\n", "\r"].iter().any(|before| {
+            let text = [before.as_bytes(), &[byte]].concat();
+            let input = Input::new(&text)
+                .span(before.len()..text.len())
+                .anchored(Anchored::Yes);
+            let state = ahead.start_state_forward(&mut cache, &input).ok();
+            let state = state.and_then(|state| ahead.next_state(&mut cache, state, byte).ok());
+            // What cannot be told may begin one.
+            state.is_none_or(|state| !state.is_dead())
+        });
+    }
+    begins
 }
 
 /// Takes an endless repetition of a class off the end.

@@ -7,22 +7,28 @@ const LEAST: usize = 400;
 /// So many times something is repeated on purpose at most: rows of tables are alike, not the same.
 const TIMES: usize = 10;
 
+/// No character: what is before the text.
+const NOTHING: u32 = u32::MAX;
+/// Characters that are read before those that still matter are moved.
+const ROOM: usize = 8 * LONGEST_UNIT;
+
 /// Counts, for each length of a unit, how long the text has been repeating itself.
 #[derive(Debug)]
 pub struct Repetition {
-    /// The last [`LONGEST_UNIT`] characters, in a circle.
-    last: Vec<char>,
-    read: usize,
+    /// What was read, backwards: the last character is at `newest`. That way each character is
+    /// compared with all that are a unit before it in one go, which processors do several at a time.
+    read: Vec<u32>,
+    newest: usize,
     /// For each length of a unit less one: characters that were as those a unit before.
-    runs: Vec<usize>,
+    runs: [u32; LONGEST_UNIT],
 }
 
 impl Default for Repetition {
     fn default() -> Self {
         Self {
-            last: vec!['\0'; LONGEST_UNIT],
-            read: 0,
-            runs: vec![0; LONGEST_UNIT],
+            read: vec![NOTHING; ROOM + LONGEST_UNIT],
+            newest: ROOM,
+            runs: [0; LONGEST_UNIT],
         }
     }
 }
@@ -41,21 +47,27 @@ impl Repetition {
     }
 
     fn read_one(&mut self, c: char) -> bool {
-        let at = self.read % LONGEST_UNIT;
-        let mut is_stuck = false;
-        for (index, run) in self.runs.iter_mut().enumerate() {
+        let c = u32::from(c);
+        let mut longest = 0;
+        let before = self.read.iter().skip(self.newest);
+        for (run, before) in self.runs.iter_mut().zip(before) {
+            *run = if *before == c { *run + 1 } else { 0 };
+            longest = longest.max(*run);
+        }
+        if self.newest == 0 {
+            self.read.copy_within(..LONGEST_UNIT, ROOM);
+            self.newest = ROOM;
+        }
+        self.newest -= 1;
+        if let Some(newest) = self.read.get_mut(self.newest) {
+            *newest = c;
+        }
+        // The first time is none of the repetitions.
+        let is_enough = |(index, run): (usize, &u32)| {
             let unit = index + 1;
-            let before = (at + LONGEST_UNIT - unit) % LONGEST_UNIT;
-            let is_same = self.read >= unit && self.last.get(before) == Some(&c);
-            *run = if is_same { *run + 1 } else { 0 };
-            // The first time is none of the repetitions.
-            is_stuck |= *run >= LEAST.max(unit * TIMES);
-        }
-        if let Some(last) = self.last.get_mut(at) {
-            *last = c;
-        }
-        self.read += 1;
-        is_stuck
+            *run as usize >= LEAST.max(unit * TIMES)
+        };
+        longest as usize >= LEAST && self.runs.iter().enumerate().any(is_enough)
     }
 }
 

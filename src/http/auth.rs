@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::auth::{Administrator, AuthError, Identity, Principal, SignedIn};
 use crate::records::{Actor, ActorKind};
 
-/// A user agent may be of any length; the audit keeps this many characters.
+/// A user agent may be of any length; the audit keeps this many characters, which are ASCII.
 const LONGEST_USER_AGENT: usize = 256;
 
 /// OpenAI's header for the project that a request is in.
@@ -72,7 +72,7 @@ async fn verify(request: &Request, bearer: Bearer) -> Result<Principal> {
     let principal = verified.map_err(|error| refused(request, token, error))?;
     trace_key(request, &principal.key_id);
     if let Some(trace) = request.data::<Arc<Trace>>() {
-        let _ = trace.caller.set((app.clone(), principal.clone()));
+        let _ = trace.caller.set(principal.clone());
         let _ = trace.visitor.set(visitor(request));
     }
     Ok(principal)
@@ -181,7 +181,8 @@ pub fn visitor(request: &Request) -> Actor {
         id: None,
         user_id: None,
         ip: address(request),
-        user_agent: user_agent.map(|agent| agent.chars().take(LONGEST_USER_AGENT).collect()),
+        user_agent: user_agent
+            .map(|agent| agent.get(..LONGEST_USER_AGENT).unwrap_or(agent).to_owned()),
         at_ms: request
             .data::<Arc<Trace>>()
             .map_or(0, |trace| trace.arrived_ms),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
 use poem::web::Data;
 use poem_openapi::payload::EventStream;
@@ -18,11 +17,8 @@ use super::sse::{self, KeepAlive, Labels};
 use crate::app::App;
 use crate::auth::KeyScope;
 use crate::openai::chat::ChatRequest;
-use crate::openai::completion::{
-    AnswerMessage, AnswerRole, ChatChunk, ChatCompletion, Choice, CompletionObject, Logprobs, Usage,
-};
-use crate::openai::tools::Call;
-use crate::pipeline::{self, CHAT, Failure, Run, Step};
+use crate::openai::completion::{ChatChunk, ChatCompletion};
+use crate::pipeline::{self, CHAT, Failure, Run, Whole};
 
 pub struct ChatApi;
 
@@ -68,99 +64,26 @@ impl ChatApi {
         let include_usage = options.and_then(|o| o.include_usage).unwrap_or(false);
         let logprobs = request.logprobs.unwrap_or(false);
         let run = pipeline::chat(&app, caller, request).await?;
-        let labels = Labels {
-            id: app.clock.id("chatcmpl-"),
-            created: app.clock.now_secs(),
-            model: run.model().id.clone(),
-            system_fingerprint: run.model().system_fingerprint.clone(),
-            logprobs,
-            include_usage,
-        };
         let body = if stream {
+            let labels = Labels {
+                title: run.title().clone(),
+                logprobs,
+                include_usage,
+            };
             ChatBody::Stream(sse::start(run, labels, *keep_alive.0).await?)
         } else {
-            ChatBody::Whole(Json(collect(run, labels).await?))
+            ChatBody::Whole(Json(collect(run, logprobs).await?))
         };
         Ok(ChatResponse::Answer(body))
     }
 }
 
 /// The whole answer is the stream, collected.
-async fn collect(run: Run, labels: Labels) -> Result<ChatCompletion, Failure> {
-    let mut steps = Box::pin(run.steps());
-    let mut choices = Vec::new();
-    let mut usage = Usage::new(0, 0, 0);
-    let mut moderation = None;
-    let (mut message, mut tokens) = (said(String::new()), Vec::new());
-    while let Some(step) = steps.try_next().await? {
-        match step {
-            Step::Begin { .. } => {}
-            Step::Text { text, logprobs, .. } => {
-                message.content.get_or_insert_default().push_str(&text);
-                tokens.extend(logprobs);
-            }
-            Step::Call {
-                id,
-                name,
-                is_custom,
-                ..
-            } => {
-                let calls = message.tool_calls.get_or_insert_default();
-                calls.push(Call::new(id, name, is_custom));
-            }
-            Step::Arguments { text, .. } => {
-                let calls = message.tool_calls.iter_mut();
-                if let Some(call) = calls.flat_map(|calls| calls.last_mut()).next() {
-                    call.push(&text);
-                }
-            }
-            Step::Reasoning { text, .. } => {
-                let thoughts = message.reasoning_content.get_or_insert_default();
-                thoughts.push_str(&text);
-            }
-            Step::Refused { text, .. } => {
-                // Nothing of what was stopped, nor of what led there.
-                message = AnswerMessage {
-                    refusal: Some(text.clone()),
-                    ..said(text)
-                };
-                tokens.clear();
-            }
-            Step::End { index, finish } => {
-                if message.tool_calls.is_some() {
-                    message.content = message.content.filter(|content| !content.is_empty());
-                }
-                let tokens = std::mem::take(&mut tokens);
-                let logprobs = labels.logprobs.then(|| Logprobs::of(tokens));
-                choices.push(Choice {
-                    index,
-                    message: std::mem::replace(&mut message, said(String::new())),
-                    logprobs,
-                    finish_reason: finish,
-                });
-            }
-            Step::Moderated(scores) => moderation = Some(scores),
-            Step::Total(total) => usage = total,
-        }
+async fn collect(mut run: Run, logprobs: bool) -> Result<ChatCompletion, Failure> {
+    let title = run.title().clone();
+    let mut whole = Whole::new(logprobs);
+    while let Some(step) = run.next().await {
+        whole.add(&step?);
     }
-    Ok(ChatCompletion {
-        id: labels.id,
-        object: CompletionObject::Completion,
-        created: labels.created,
-        model: labels.model,
-        choices,
-        usage,
-        moderation,
-        system_fingerprint: labels.system_fingerprint,
-    })
-}
-
-fn said(content: String) -> AnswerMessage {
-    AnswerMessage {
-        role: AnswerRole::Assistant,
-        content: Some(content),
-        refusal: None,
-        reasoning_content: None,
-        tool_calls: None,
-    }
+    Ok(whole.named(title))
 }

@@ -26,6 +26,16 @@ use crate::limits::RateStatus;
 use crate::pipeline::{Caller, Waited};
 use crate::records::{Actor, ActorKind};
 
+/// Headers of an answer, about: room for them is made once.
+const HEADERS: usize = 24;
+// Names that are made here and not from text each time.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
+const OPENAI_VERSION: HeaderName = HeaderName::from_static("openai-version");
+const CUT: HeaderName = HeaderName::from_static("x-microllm-cut");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("x-microllm-cache-status");
+const CACHE_KEY: HeaderName = HeaderName::from_static("x-microllm-cache-key");
+const OVERHEAD: HeaderName = HeaderName::from_static("x-microllm-overhead-duration-ms");
 const VERSION: HeaderValue = HeaderValue::from_static("2020-10-01");
 /// For answers that are data: nothing in them may be run, shown in a frame or kept.
 const DATA_POLICY: HeaderValue =
@@ -40,7 +50,7 @@ pub struct Trace {
     /// Known once the caller is.
     pub key_id: OnceLock<String>,
     /// The caller of an inference route.
-    pub caller: OnceLock<(App, Principal)>,
+    pub caller: OnceLock<Principal>,
     /// How full the caller's limits were when the answer began.
     pub rates: Arc<Mutex<Option<RateStatus>>>,
     /// Where the request comes from, and of people and administrators who sends it; known once
@@ -146,9 +156,10 @@ where
             Some(preflight) => preflight,
             None => self.answer(request, &mut line).await,
         };
+        response.headers_mut().reserve(HEADERS);
         self.cors.mark(response.headers_mut(), origin);
         common_headers(response.headers_mut(), &trace);
-        if let Some((app, principal)) = trace.caller.get() {
+        if let Some(principal) = trace.caller.get() {
             let told = *trace.rates.lock().unwrap_or_else(PoisonError::into_inner);
             let status = match told {
                 Some(RateStatus {
@@ -157,8 +168,8 @@ where
                 }) => told,
                 // It was about no model, or about none that there is.
                 _ => {
-                    let models = app.models_of(principal);
-                    let of_all = app.limits.status(principal, &models).await;
+                    let models = self.app.models_of(principal);
+                    let of_all = self.app.limits.status(principal, &models).await;
                     told.map_or(of_all, |told| {
                         Some(RateStatus {
                             requests: told.requests.or(of_all.and_then(|all| all.requests)),
@@ -172,7 +183,7 @@ where
         }
         if trace.cut_loop.load(Ordering::Relaxed) {
             let cut = HeaderValue::from_static("loop");
-            response.headers_mut().insert("x-microllm-cut", cut);
+            response.headers_mut().insert(CUT, cut);
         }
         line.status = response.status().as_u16();
         // The line is written when the last of the answer has gone out, or cannot.
@@ -217,7 +228,7 @@ where
             _ => return,
         };
         let by = match trace.caller.get() {
-            Some((_, principal)) => trace.actor(principal),
+            Some(principal) => trace.actor(principal),
             None => match trace.visitor.get() {
                 Some(visitor) => visitor.clone(),
                 None => return,
@@ -232,10 +243,10 @@ where
 fn common_headers(headers: &mut HeaderMap, trace: &Trace) {
     let millis = u64::try_from(trace.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
     if let Ok(id) = HeaderValue::from_str(&trace.request_id) {
-        headers.insert("x-request-id", id);
+        headers.insert(REQUEST_ID, id);
     }
-    headers.insert("openai-processing-ms", millis.into());
-    headers.insert("openai-version", VERSION);
+    headers.insert(PROCESSING_MS, millis.into());
+    headers.insert(OPENAI_VERSION, VERSION);
     for (name, value) in [
         (
             header::X_CONTENT_TYPE_OPTIONS,
@@ -261,14 +272,14 @@ fn common_headers(headers: &mut HeaderMap, trace: &Trace) {
 fn overhead(headers: &mut HeaderMap, trace: &Trace) {
     if let Some((status, key)) = trace.cache.get() {
         let status = HeaderValue::from_static(status.as_str());
-        headers.insert("x-microllm-cache-status", status);
+        headers.insert(CACHE_STATUS, status);
         let key = key.and_then(|key| HeaderValue::from_str(&key.to_string()).ok());
-        headers.extend(key.map(|key| (HeaderName::from_static("x-microllm-cache-key"), key)));
+        headers.extend(key.map(|key| (CACHE_KEY, key)));
     }
     let took = trace.arrived.elapsed();
     let took = took.saturating_sub(trace.waited.total()).as_secs_f64() * 1000.0;
     if let Ok(took) = HeaderValue::from_str(&format!("{took:.3}")) {
-        headers.insert("x-microllm-overhead-duration-ms", took);
+        headers.insert(OVERHEAD, took);
     }
 }
 

@@ -3,12 +3,13 @@
 //! - [`server`], [`stall`]: connections, their limits, and the way to the end of them
 //! - [`envelope`]: what every request and every answer has in common
 //! - [`routing`]: methods and paths
-//! - [`chat`], [`embeddings`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`metrics`], [`docs`]: the routes
+//! - [`chat`], [`completions`], [`stored`], [`embeddings`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`metrics`], [`docs`]: the routes
 //! - [`auth`], [`query`], [`body`], [`payload`], [`sse`], [`error`]: in and out
 
 mod auth;
 mod body;
 mod chat;
+mod completions;
 mod cors;
 mod docs;
 mod embeddings;
@@ -30,6 +31,7 @@ mod settings;
 mod spec;
 mod sse;
 mod stall;
+mod stored;
 
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Response, Route};
 use tokio::net::TcpListener;
@@ -43,6 +45,8 @@ pub use spec::openapi_json;
 /// The routes that the OpenAPI document describes.
 type Api = (
     chat::ChatApi,
+    completions::CompletionsApi,
+    stored::StoredApi,
     embeddings::EmbeddingsApi,
     models::ModelsApi,
     guardrails::GuardrailsApi,
@@ -85,6 +89,8 @@ fn endpoint(
 ) -> impl Endpoint<Output = Response> + 'static {
     let api: Api = (
         chat::ChatApi,
+        completions::CompletionsApi,
+        stored::StoredApi,
         embeddings::EmbeddingsApi,
         models::ModelsApi,
         guardrails::GuardrailsApi,

@@ -1,4 +1,6 @@
-//! Lists in the query string.
+//! Lists and maps in the query string.
+
+use std::collections::{BTreeMap, HashMap};
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaParamIn, MetaSchemaRef, Registry};
@@ -63,5 +65,59 @@ impl<'a, T: ParseFromParameter> ApiExtractor<'a> for List<T> {
             return Err(ApiError::param(bare, Some("array_above_max_length"), message).into());
         }
         Ok(Self(values))
+    }
+}
+
+/// Pairs of texts, each a parameter of its own: `name[key]=value`, as OpenAI's SDKs send them.
+pub struct Pairs(pub BTreeMap<String, String>);
+
+impl<'a> ApiExtractor<'a> for Pairs {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+
+    type ParamType = HashMap<String, String>;
+    type ParamRawType = <HashMap<String, String> as Type>::RawValueType;
+
+    fn register(registry: &mut Registry) {
+        HashMap::<String, String>::register(registry);
+    }
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Query)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        Some(HashMap::<String, String>::schema_ref())
+    }
+
+    fn param_raw_type(&self) -> Option<&Self::ParamRawType> {
+        None
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        options: ExtractParamOptions<HashMap<String, String>>,
+    ) -> Result<Self> {
+        let name = options.name;
+        let query: Vec<(String, String)> = request.params().unwrap_or_default();
+        let mut pairs = BTreeMap::new();
+        for (given, value) in query {
+            let Some(rest) = given.strip_prefix(name) else {
+                continue;
+            };
+            let key = rest.strip_prefix('[').and_then(|key| key.strip_suffix(']'));
+            match key {
+                Some(key) => {
+                    pairs.insert(key.to_owned(), value);
+                }
+                None if rest.is_empty() => {
+                    let message = format!("Invalid '{name}': expected '{name}[key]=value'.");
+                    return Err(ApiError::param(name, Some("invalid_value"), message).into());
+                }
+                // Another parameter, whose name begins alike.
+                None => {}
+            }
+        }
+        Ok(Self(pairs))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poem::http::{HeaderMap, HeaderValue};
+use poem::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::auth::Principal;
 use crate::limits::{Rate, RateStatus};
@@ -10,30 +10,34 @@ use crate::limits::{Rate, RateStatus};
 /// There is one organization.
 const ORGANIZATION: HeaderValue = HeaderValue::from_static("microllm");
 
+const OF_ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
+const OF_PROJECT: HeaderName = HeaderName::from_static("openai-project");
+/// Limit, remaining, reset.
+const REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+const TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+
 /// Adds the headers to an answer.
 pub fn add(headers: &mut HeaderMap, principal: &Principal, status: Option<RateStatus>) {
-    headers.insert("openai-organization", ORGANIZATION);
+    headers.insert(OF_ORGANIZATION, ORGANIZATION);
     if let Ok(project) = HeaderValue::from_str(&principal.project_id) {
-        headers.insert("openai-project", project);
+        headers.insert(OF_PROJECT, project);
     }
     let Some(status) = status else {
         return;
     };
-    let names = [
-        "x-ratelimit-limit-requests",
-        "x-ratelimit-remaining-requests",
-        "x-ratelimit-reset-requests",
-    ];
-    rate(headers, names, status.requests);
-    let names = [
-        "x-ratelimit-limit-tokens",
-        "x-ratelimit-remaining-tokens",
-        "x-ratelimit-reset-tokens",
-    ];
-    rate(headers, names, status.tokens);
+    rate(headers, REQUESTS, status.requests);
+    rate(headers, TOKENS, status.tokens);
 }
 
-fn rate(headers: &mut HeaderMap, names: [&'static str; 3], rate: Option<Rate>) {
+fn rate(headers: &mut HeaderMap, names: [HeaderName; 3], rate: Option<Rate>) {
     let Some(rate) = rate else {
         return;
     };

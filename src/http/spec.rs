@@ -16,6 +16,8 @@ use super::Api;
 pub enum Tag {
     /// Conversations.
     Chat,
+    /// Prompts that are continued.
+    Completions,
     /// Vectors of texts.
     Embeddings,
     /// What can be asked.
@@ -51,8 +53,23 @@ pub fn openapi_json() -> String {
 struct Described<T>(PhantomData<T>);
 
 impl<T: OpenApi> OpenApi for Described<T> {
+    /// In a document a path stands once, with whatever is done at it: also where two APIs share
+    /// one.
     fn meta() -> Vec<MetaApi> {
-        T::meta()
+        let mut all: Vec<MetaApi> = Vec::new();
+        for mut api in T::meta() {
+            api.paths.retain_mut(|path| {
+                let known = all.iter_mut().flat_map(|api| &mut api.paths);
+                let mut known = known.filter(|known| known.path == path.path);
+                let Some(known) = known.next() else {
+                    return true;
+                };
+                known.operations.append(&mut path.operations);
+                false
+            });
+            all.push(api);
+        }
+        all
     }
 
     fn register(registry: &mut Registry) {
@@ -89,14 +106,21 @@ fn with_nulls(mut document: Value) -> Value {
 
 /// What the documentation page offers to send: made of the types alone it would be refused.
 fn with_example(mut document: Value) -> Value {
-    let path = "/components/schemas/CreateChatCompletionRequest";
-    let request = document.pointer_mut(path).and_then(Value::as_object_mut);
-    if let Some(request) = request {
-        let example = json!({
-            "model": "smollm2-135m-instruct",
-            "messages": [{ "role": "user", "content": "Hello!" }],
-        });
-        request.insert("example".to_owned(), example);
+    let messages = json!([{ "role": "user", "content": "Hello!" }]);
+    for (name, field, value) in [
+        ("CreateChatCompletionRequest", "messages", messages),
+        (
+            "CreateCompletionRequest",
+            "prompt",
+            json!("Once upon a time"),
+        ),
+    ] {
+        let path = format!("/components/schemas/{name}");
+        let request = document.pointer_mut(&path).and_then(Value::as_object_mut);
+        if let Some(request) = request {
+            let example = json!({ "model": "smollm2-135m-instruct", field: value });
+            request.insert("example".to_owned(), example);
+        }
     }
     document
 }

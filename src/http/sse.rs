@@ -13,9 +13,9 @@ use crate::openai::completion::{
     AnswerRole, ChatChunk, ChunkChoice, ChunkObject, Delta, Finish, Logprobs, Usage,
 };
 use crate::openai::tools::CallDelta;
-use crate::pipeline::{Failure, Run, Step};
+use crate::pipeline::{Failure, Run, Step, Title};
 
-const DONE: &str = "data: [DONE]\n\n";
+pub const DONE: &str = "data: [DONE]\n\n";
 /// A comment: clients skip it, proxies and sockets stay awake.
 const COMMENT: &str = ": keep-alive\n\n";
 
@@ -26,12 +26,15 @@ pub struct KeepAlive(pub Duration);
 /// What all chunks of an answer say alike, and what they are to say.
 #[derive(Debug, Clone)]
 pub struct Labels {
-    pub id: String,
-    pub created: i64,
-    pub model: String,
-    pub system_fingerprint: String,
+    pub title: Title,
     pub logprobs: bool,
     pub include_usage: bool,
+}
+
+/// How the steps of an answer are told in events.
+pub trait Writes {
+    /// The events of a step; empty when it has none.
+    fn events(&mut self, step: Step) -> String;
 }
 
 /// A running answer on its way out. Nothing is buffered: the model's next token is asked for when
@@ -46,7 +49,11 @@ type Steps = Peekable<BoxStream<'static, Result<Step, Failure>>>;
 ///
 /// # Errors
 /// What went wrong before the answer began.
-pub async fn start(run: Run, labels: Labels, keep_alive: KeepAlive) -> Result<Events, Failure> {
+pub async fn start(
+    run: Run,
+    writer: impl Writes + Send + 'static,
+    keep_alive: KeepAlive,
+) -> Result<Events, Failure> {
     let mut steps = run.steps().boxed().peekable();
     let first = {
         let peek = std::pin::Pin::new(&mut steps).peek();
@@ -56,7 +63,7 @@ pub async fn start(run: Run, labels: Labels, keep_alive: KeepAlive) -> Result<Ev
         return Err(failure.clone());
     }
     let waited = first.is_err().then(|| COMMENT.to_owned());
-    let events = kept_alive(written(steps, labels), keep_alive.0);
+    let events = kept_alive(written(steps, writer), keep_alive.0);
     Ok(Events(stream::iter(waited).chain(events).boxed()))
 }
 
@@ -74,11 +81,15 @@ impl IntoResponse for Events {
 }
 
 /// Each step as the events it is told with. After a failure there is no `[DONE]`.
-fn written(steps: Steps, labels: Labels) -> impl Stream<Item = String> + Send {
-    steps.map(move |step| match step {
-        Ok(step) => labels.events(step),
+fn written(
+    steps: Steps,
+    mut writer: impl Writes + Send + 'static,
+) -> impl Stream<Item = String> + Send {
+    let events = steps.map(move |step| match step {
+        Ok(step) => writer.events(step),
         Err(failure) => event(&ApiError::from(&failure).body()),
-    })
+    });
+    events.filter(|event| std::future::ready(!event.is_empty()))
 }
 
 /// Adds comments wherever the line would be silent for too long.
@@ -94,8 +105,8 @@ fn kept_alive(
     })
 }
 
-impl Labels {
-    fn events(&self, step: Step) -> String {
+impl Writes for Labels {
+    fn events(&mut self, step: Step) -> String {
         match step {
             Step::Begin { index } => {
                 let delta = Delta {
@@ -168,7 +179,9 @@ impl Labels {
             Step::Total(_) => DONE.to_owned(),
         }
     }
+}
 
+impl Labels {
     fn choice(
         &self,
         index: u32,
@@ -187,11 +200,11 @@ impl Labels {
 
     fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<Option<Usage>>) -> ChatChunk {
         ChatChunk {
-            id: self.id.clone(),
+            id: self.title.id.clone(),
             object: ChunkObject::Chunk,
-            created: self.created,
-            model: self.model.clone(),
-            system_fingerprint: self.system_fingerprint.clone(),
+            created: self.title.created,
+            model: self.title.model.clone(),
+            system_fingerprint: self.title.system_fingerprint.clone(),
             choices,
             moderation: None,
             usage,
@@ -207,7 +220,7 @@ fn called(call: CallDelta) -> Delta {
 }
 
 /// JSON has no line breaks of its own, so one line of data is enough.
-fn event(data: &impl Serialize) -> String {
+pub fn event(data: &impl Serialize) -> String {
     let data = serde_json::to_string(data).unwrap_or_default();
     format!("data: {data}\n\n")
 }

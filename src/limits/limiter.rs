@@ -1,7 +1,7 @@
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use fnv::FnvHashMap;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -9,7 +9,7 @@ use super::claim::{Ask, Claim, Refusal, may_pass_within};
 use super::meter::{Amount, Meter, Noted, Scope, tightest};
 use super::queue::Queue;
 use super::shared::{self, Shared};
-use super::source::{Source, unavailable};
+use super::source::Source;
 use super::{LimitError, LimitSet, RateStatus};
 use crate::auth::Principal;
 use crate::clock::Clock;
@@ -37,7 +37,8 @@ struct Inner {
     meters: Mutex<Meters>,
 }
 
-type Meters = HashMap<Scope, Meter>;
+/// Nobody can choose the names in it, so that a hash needs no protection from that.
+type Meters = FnvHashMap<Scope, Meter>;
 
 /// Who waits for a limit.
 #[derive(Debug, Default)]
@@ -201,7 +202,7 @@ impl Limits {
     pub async fn status(&self, principal: &Principal, models: &[String]) -> Option<RateStatus> {
         let mut claims = self.inner.claims(principal, None).await.ok()?;
         for model in models {
-            claims.push(self.inner.model_claim(principal, model).await.ok()?);
+            claims.push(self.inner.model_claim(principal, model));
         }
         Some(match &self.inner.shared {
             Some(shared) => shared.status(&claims).await,
@@ -220,7 +221,7 @@ impl Limits {
     ) -> Result<Vec<(Scope, LimitSet, LimitSet)>, LimitError> {
         let mut claims = self.inner.claims(principal, None).await?;
         for model in models {
-            claims.push(self.inner.model_claim(principal, model).await?);
+            claims.push(self.inner.model_claim(principal, model));
         }
         self.inner.seed(&claims).await?;
         claims.retain(|(_, limits)| *limits != LimitSet::default());
@@ -341,27 +342,26 @@ impl Inner {
         }
         // Also what is not limited now: a limit that is set later counts what was used before.
         if let Some(model) = model {
-            claims.push(self.model_claim(principal, model).await?);
+            claims.push(self.model_claim(principal, model));
         }
         self.seed(&claims).await?;
         Ok(claims)
     }
 
-    async fn model_claim(&self, principal: &Principal, model: &str) -> Result<Claim, LimitError> {
-        let store = &self.source.store;
-        let row = store.rate_limit(&principal.project_id, model).await;
-        let row = row.map_err(unavailable)?.unwrap_or_default();
-        let set = |value: Option<i64>| value.map(|value| u64::try_from(value).unwrap_or(0));
+    fn model_claim(&self, principal: &Principal, model: &str) -> Claim {
+        let own = principal.limits.models.get(model);
+        let set = |limit: fn(&LimitSet) -> Option<u64>| own.and_then(limit);
         let config = &self.config;
         let per_day = Some(config.requests_per_day).filter(|limit| *limit > 0);
         let limits = LimitSet {
-            requests_per_minute: set(row.requests_per_minute).or(Some(config.requests_per_minute)),
-            tokens_per_minute: set(row.tokens_per_minute).or(Some(config.tokens_per_minute)),
-            requests_per_day: set(row.requests_per_day).or(per_day),
+            requests_per_minute: set(|own| own.requests_per_minute)
+                .or(Some(config.requests_per_minute)),
+            tokens_per_minute: set(|own| own.tokens_per_minute).or(Some(config.tokens_per_minute)),
+            requests_per_day: set(|own| own.requests_per_day).or(per_day),
             ..LimitSet::default()
         };
         let scope = Scope::Model(principal.project_id.as_str().into(), model.into());
-        Ok((scope, limits))
+        (scope, limits)
     }
 
     /// Counts what was used before this process. At the first use of a scope, whatever is limited

@@ -19,6 +19,7 @@ mod window;
 pub use limiter::{Limits, Permit};
 pub use meter::{Scope, Used};
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ impl LimitSet {
     }
 }
 
-/// All limits that bind a caller, whatever the model; the tightest wins.
+/// All limits that bind a caller; the tightest wins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallerLimits {
     pub key: LimitSet,
@@ -79,6 +80,8 @@ pub struct CallerLimits {
     /// Of the key's or session's person; what they use in any project counts.
     pub user: LimitSet,
     pub organization: LimitSet,
+    /// Of the project's use of each model, by name, where they differ from the configured ones.
+    pub models: HashMap<String, LimitSet>,
 }
 
 /// How full the tightest limits are, for the headers of an answer.

@@ -13,7 +13,7 @@ const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    pub(super) store: Store,
+    store: Store,
     clock: Clock,
     since: Instant,
 }
@@ -67,7 +67,7 @@ impl Source {
     }
 }
 
-pub(super) fn unavailable(error: StoreError) -> LimitError {
+fn unavailable(error: StoreError) -> LimitError {
     tracing::error!(%error, "limits cannot be checked");
     LimitError::Unavailable
 }

@@ -95,9 +95,10 @@ pub struct ChatRequest {
     pub cache: Option<CacheParam>,
     /// Accepted and not used.
     pub user: Option<String>,
-    /// Accepted and not used.
+    /// Up to 16 pairs that a stored answer can be found by. Keys have up to 64 characters, values
+    /// up to 512.
     pub metadata: Option<HashMap<String, String>>,
-    /// Accepted and not used.
+    /// Whether to store the answer, to be read again at this route.
     pub store: Option<bool>,
     /// Accepted and not used.
     pub service_tier: Option<String>,

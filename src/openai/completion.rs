@@ -2,6 +2,8 @@
 //!
 //! Field order is OpenAI's own, and what is absent there as a real `null` is a real `null` here.
 
+use std::collections::BTreeMap;
+
 use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +15,7 @@ use crate::engine::{FinishReason, TokenLogprob, TokenText};
 const UNLIKELY: f32 = -9999.0;
 
 /// A whole answer.
-#[derive(Debug, Clone, Serialize, Object)]
+#[derive(Debug, Clone, Serialize, Deserialize, Object)]
 #[oai(rename = "CreateChatCompletionResponse")]
 pub struct ChatCompletion {
     /// `chatcmpl-` and what makes it unique.
@@ -26,6 +28,9 @@ pub struct ChatCompletion {
     /// The answers, as many as `n` asked for.
     pub choices: Vec<Choice>,
     pub usage: Usage,
+    /// Of a stored one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<BTreeMap<String, String>>,
     /// When it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moderation: Option<Box<Moderation>>,
@@ -34,7 +39,7 @@ pub struct ChatCompletion {
 }
 
 /// The `object` of a whole answer.
-#[derive(Debug, Clone, Copy, Serialize, Enum)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, Enum)]
 pub enum CompletionObject {
     #[serde(rename = "chat.completion")]
     #[oai(rename = "chat.completion")]
@@ -42,7 +47,7 @@ pub enum CompletionObject {
 }
 
 /// One answer.
-#[derive(Debug, Clone, Serialize, Object)]
+#[derive(Debug, Clone, Serialize, Deserialize, Object)]
 #[oai(rename = "ChatCompletionChoice")]
 pub struct Choice {
     /// Counts from 0.
@@ -54,7 +59,7 @@ pub struct Choice {
 }
 
 /// What the model said.
-#[derive(Debug, Clone, Serialize, Object)]
+#[derive(Debug, Clone, Serialize, Deserialize, Object)]
 #[oai(rename = "ChatCompletionResponseMessage")]
 pub struct AnswerMessage {
     pub role: AnswerRole,
@@ -70,7 +75,7 @@ pub struct AnswerMessage {
 }
 
 /// The role of whatever a model says.
-#[derive(Debug, Clone, Copy, Serialize, Enum)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "lowercase")]
 #[oai(rename = "ChatCompletionResponseRole", rename_all = "lowercase")]
 pub enum AnswerRole {
@@ -114,7 +119,7 @@ impl From<FinishReason> for Finish {
 }
 
 /// The log probabilities of an answer's tokens.
-#[derive(Debug, Clone, Default, Serialize, Object)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, Object)]
 #[oai(rename = "ChatCompletionLogprobs")]
 pub struct Logprobs {
     pub content: Option<Vec<Logprob>>,
@@ -133,7 +138,7 @@ impl Logprobs {
 }
 
 /// One token of the answer, how likely it was, and what else was likely.
-#[derive(Debug, Clone, Serialize, Object)]
+#[derive(Debug, Clone, Serialize, Deserialize, Object)]
 #[oai(rename = "ChatCompletionTokenLogprob")]
 pub struct Logprob {
     pub token: String,
@@ -158,7 +163,7 @@ impl From<TokenLogprob> for Logprob {
 }
 
 /// A token that was likely at a place.
-#[derive(Debug, Clone, Serialize, Object)]
+#[derive(Debug, Clone, Serialize, Deserialize, Object)]
 #[oai(rename = "ChatCompletionTopLogprob")]
 pub struct TopLogprob {
     pub token: String,

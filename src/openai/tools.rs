@@ -247,7 +247,7 @@ only_from_objects!(
 );
 
 /// What is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "lowercase")]
 #[oai(rename = "ChatCompletionToolCallType", rename_all = "lowercase")]
 pub enum CallKind {
@@ -266,7 +266,7 @@ impl CallKind {
 }
 
 /// A call that the model asks for.
-#[derive(Debug, Clone, Serialize, Object)]
+#[derive(Debug, Clone, Serialize, Deserialize, Object)]
 #[oai(rename = "ChatCompletionMessageToolCall")]
 pub struct Call {
     /// To be named by the tool's answer.
@@ -283,7 +283,7 @@ pub struct Call {
 }
 
 /// A function that the model wants to be called.
-#[derive(Debug, Clone, Serialize, Object)]
+#[derive(Debug, Clone, Serialize, Deserialize, Object)]
 pub struct CalledFunction {
     pub name: String,
     /// JSON, unless the answer was cut.
@@ -291,7 +291,7 @@ pub struct CalledFunction {
 }
 
 /// A custom tool that the model wants to be called.
-#[derive(Debug, Clone, Serialize, Object)]
+#[derive(Debug, Clone, Serialize, Deserialize, Object)]
 pub struct CalledCustom {
     pub name: String,
     pub input: String,

@@ -1,6 +1,7 @@
 //! The guards on both sides of the model.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -21,6 +22,9 @@ use crate::store::{Store, StoreError};
 
 use super::moderation::{Moderated, scores, stricter};
 use super::{Caller, Failure};
+
+/// Bytes of a request that are looked at where they are: some hundred microseconds of work at most.
+const SHORT: usize = 1024;
 
 /// Why the guards keep a request from the model.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -75,6 +79,8 @@ pub(super) struct Guarded {
     notes: Notes,
     /// The policy has let a request through that no guard has seen.
     pub(super) is_unseen: bool,
+    /// What the model says is the rest of a text, not an answer.
+    pub(super) is_verbatim: bool,
 }
 
 /// What the usage row keeps: kinds and numbers, never texts.
@@ -130,6 +136,7 @@ impl Guarded {
                 cut_loop: false,
             },
             is_unseen: false,
+            is_verbatim: false,
             policy,
             context: Context::default(),
             clock: app.clock.clone(),
@@ -156,9 +163,6 @@ impl Guarded {
         );
         let seen = self.see(vec![texts], None).await?.pop();
         (request.messages, request.tools) = seen.unwrap_or_default();
-        if !self.is_unseen {
-            self.keep_instructions(&mut request.messages);
-        }
         Ok(())
     }
 
@@ -185,13 +189,19 @@ impl Guarded {
         let (guardrails, policy) = (self.guardrails.clone(), self.policy.clone());
         let scope = self.project_id.clone();
         let fallback = (policy.rules.on_failure == OnFailure::Allow).then(|| asked.clone());
+        let sizes = asked.iter().map(|(messages, tools)| size(messages, tools));
+        let bytes: usize = sizes.sum();
         let look = move || {
             let seen = asked
                 .into_iter()
                 .map(|texts| see(&guardrails, &policy, &scope, texts));
             seen.collect::<Vec<_>>()
         };
-        let seen = match (blocking(&self.turns, look).await, fallback) {
+        let seen = match bytes {
+            ..=SHORT => here(look),
+            _ => blocking(&self.turns, look).await,
+        };
+        let seen = match (seen, fallback) {
             (Ok(seen), _) => seen,
             (Err(_), Some(unseen)) => {
                 tracing::warn!("the policy lets a request through that no guard has seen");
@@ -247,9 +257,10 @@ impl Guarded {
         (seen.messages, seen.tools)
     }
 
-    /// So that it is noticed when an answer repeats them.
-    fn keep_instructions(&mut self, messages: &mut [Message]) {
-        if !self.policy.looks(GuardName::Leak, Direction::Output) {
+    /// Looks at the instructions of a request that the guards have let through, so that it is
+    /// noticed when an answer repeats them; and may mark them to that end.
+    pub(super) fn keep_instructions(&mut self, messages: &mut [Message]) {
+        if self.is_unseen || !self.policy.looks(GuardName::Leak, Direction::Output) {
             return;
         }
         let is_instruction = |message: &&mut Message| message.role == Role::System;
@@ -272,14 +283,18 @@ impl Guarded {
         let masks = self
             .guardrails
             .masks(&self.policy, Direction::Output, &self.project_id, []);
-        Answer::new(
+        let answer = Answer::new(
             &self.guardrails,
             &self.policy,
             masks,
             &self.context,
             is_thinking,
             tools,
-        )
+        );
+        if self.is_verbatim {
+            return answer.verbatim();
+        }
+        answer
     }
 
     pub(super) fn clock(&self) -> Clock {
@@ -342,6 +357,11 @@ pub(super) async fn off_thread<T: Send + 'static>(
     blocking(&app.guard_turns, work).await
 }
 
+/// The same for what takes less time than another thread takes to wake up.
+fn here<T>(work: impl FnOnce() -> T) -> Result<T, GuardFailure> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| failed(true))
+}
+
 async fn blocking<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
@@ -352,11 +372,14 @@ async fn blocking<T: Send + 'static>(
         let _turn = turn;
         work()
     };
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        // A panic's message may quote the text.
-        tracing::error!(panicked = error.is_panic(), "a guard failed");
-        GuardFailure::Unavailable
-    })
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| failed(error.is_panic()))
+}
+
+/// A panic's message may quote the text, and is not told.
+fn failed(panicked: bool) -> GuardFailure {
+    tracing::error!(panicked, "a guard failed");
+    GuardFailure::Unavailable
 }
 
 /// Messages that the guards have seen.
@@ -446,6 +469,17 @@ fn see(
         blocked,
         spent,
     }
+}
+
+/// About how many bytes the guards have to see; tools count as much as is never short.
+fn size(messages: &[Message], tools: &[Tool]) -> usize {
+    let calls = |message: &Message| {
+        let calls = message.tool_calls.iter();
+        calls.map(|call| call.arguments.len()).sum::<usize>()
+    };
+    let messages = messages.iter();
+    let bytes = messages.map(|message| message.content.len() + calls(message));
+    bytes.sum::<usize>() + tools.len() * SHORT
 }
 
 /// What a schema tells the model in words.

@@ -195,11 +195,8 @@ impl Ledger {
         self.row.duration_ms = millis(self.arrived);
         self.give_back();
         self.metrics.request(&self.row);
-        let (recorder, row) = (self.recorder.clone(), self.row.clone());
-        // On a task of its own: a client that leaves now must not take its row along.
-        tokio::spawn(async move { recorder.commit(row).await })
-            .await
-            .unwrap_or_else(|broken| Err(RecordError(broken.to_string())))
+        // Handed over at once: a client that leaves while it waits does not take its row along.
+        self.recorder.commit(self.row.clone()).await
     }
 }
 

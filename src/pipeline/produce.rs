@@ -1,5 +1,6 @@
 //! Makes an answer: the model's words through the guards, into the log that its readers read.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,7 +40,13 @@ pub(super) struct Keep {
 /// An answer that is being made.
 pub(super) struct Producer {
     model: ServedModel,
+    /// What is being answered.
     prepared: Prepared,
+    /// What is to be answered next.
+    rest: VecDeque<Prepared>,
+    /// Answers to each of them.
+    each: u32,
+    /// All together.
     choices: u32,
     /// The choice that is being generated.
     index: u32,
@@ -70,16 +77,19 @@ pub(super) struct Producer {
 }
 
 impl Producer {
+    /// None without a prompt. `each` is how many answers there are to be to each of them.
     pub(super) fn new(
         model: ServedModel,
-        prepared: Prepared,
-        choices: u32,
+        mut prompts: VecDeque<Prepared>,
+        each: u32,
         caller: &Caller,
         guarded: Guarded,
         tools: Option<Arc<Tools>>,
         lead: &Lead,
-    ) -> Self {
-        Self {
+    ) -> Option<Self> {
+        let all = u32::try_from(prompts.len()).unwrap_or(u32::MAX);
+        let prepared = prompts.pop_front()?;
+        Some(Self {
             answer: guarded.answer(prepared.is_thinking, tools.clone()),
             tools,
             call: None,
@@ -87,7 +97,9 @@ impl Producer {
             clock: guarded.clock(),
             model,
             prepared,
-            choices,
+            choices: all.saturating_mul(each),
+            rest: prompts,
+            each,
             index: 0,
             generation: None,
             place: None,
@@ -99,7 +111,7 @@ impl Producer {
             key_id: caller.principal.key_id.clone(),
             cut: caller.cut.clone(),
             flight: lead.flight(),
-        }
+        })
     }
 
     /// Makes the answer on a task of its own, for as long as anybody reads it. The seat is the
@@ -237,6 +249,7 @@ impl Producer {
     async fn end(&mut self, mut finish: Finish, usage: TokenUsage) -> Result<Vec<Step>, Failure> {
         self.generation = None;
         let index = self.index;
+        let is_first = index.is_multiple_of(self.each);
         let is_loop = self.answer.cut() == Some(Cut::Loop);
         let mut last = Vec::new();
         if let Some(Cut::Blocked(blocked)) = self.answer.cut() {
@@ -264,6 +277,8 @@ impl Producer {
                 tally.finish = Some(finish);
                 tally.input = usage.prompt_tokens;
                 tally.cached = usage.cached_tokens;
+            } else if is_first {
+                tally.cached = tally.cached.saturating_add(usage.cached_tokens);
             }
             let output = tally.output.saturating_sub(pieces);
             tally.output = output.saturating_add(usage.completion_tokens);
@@ -313,14 +328,28 @@ impl Producer {
         let Some(place) = self.place.clone() else {
             return Err(EngineError::Failed("there is no place".to_owned()).into());
         };
+        if self.index > 0 && self.index.is_multiple_of(self.each) {
+            self.next_prompt();
+        }
         let mut prepared = self.prepared.clone();
         if let Some(seed) = &mut prepared.sampling.seed {
-            // Each choice its own, and the first the one that was asked for.
-            *seed = seed.wrapping_add(u64::from(self.index));
+            // Each choice its own, and a prompt's first the one that was asked for.
+            let choice = self.index.checked_rem(self.each).unwrap_or(0);
+            *seed = seed.wrapping_add(u64::from(choice));
         }
         let started = self.model.engine.generate(prepared, place);
         self.generation = Some(bounded(&self.cut, LONGEST_SILENCE, silent(), started).await?);
         Ok(())
+    }
+
+    /// Goes on to the next of several prompts.
+    fn next_prompt(&mut self) {
+        if let Some(next) = self.rest.pop_front() {
+            self.prepared = next;
+            let prompt = u32::try_from(self.prepared.prompt.len()).unwrap_or(u32::MAX);
+            self.flight
+                .tally(|tally| tally.input = tally.input.saturating_add(prompt));
+        }
     }
 
     async fn event(&mut self) -> Result<Event, Failure> {

@@ -1,5 +1,6 @@
 //! A request that is being answered: its answer, made or kept, and its usage row.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,18 +9,22 @@ use futures_util::Stream;
 
 use super::flight::{Bill, Paid, Seat, Tally};
 use super::ledger::Ledger;
-use super::{Caller, Failure, Step};
+use super::storing::Storing;
+use super::whole::Title;
+use super::{Caller, Failure, Found, Step};
 use crate::cache::Recorded;
-use crate::engine::registry::ServedModel;
-use crate::engine::{EngineError, ModelInfo};
+use crate::engine::EngineError;
 use crate::openai::completion::Usage;
 
 /// An answer as one client reads it. Dropping it before its end leaves a `cancelled` usage row, and
 /// stops the model if nobody else reads the same answer.
 pub struct Run {
-    model: ServedModel,
+    title: Title,
     choices: u32,
     source: Source,
+    /// Steps that were read before it was their turn.
+    ahead: VecDeque<Step>,
+    storing: Option<Storing>,
     ledger: Ledger,
     /// What the client is told in the end.
     usage: Usage,
@@ -62,17 +67,25 @@ fn micros(time: Duration) -> u64 {
 }
 
 impl Run {
-    fn new(
-        model: ServedModel,
-        choices: u32,
-        caller: &Caller,
-        source: Source,
-        ledger: Ledger,
-    ) -> Self {
+    /// An answer that was found: it is given again, or being made, for this or for another request.
+    pub(super) fn new(id: String, found: Found, caller: &Caller, ledger: Ledger) -> Self {
+        let model = found.model.engine.info();
+        let title = Title {
+            id,
+            created: caller.arrived_ms / 1000,
+            model: model.id.clone(),
+            system_fingerprint: model.system_fingerprint.clone(),
+        };
+        let source = match found.from {
+            super::Source::Kept(answer) => Source::Kept { answer, at: 0 },
+            super::Source::Made(seat) => Source::Made(seat),
+        };
         Self {
-            model,
-            choices,
+            title,
+            choices: found.n,
             source,
+            ahead: VecDeque::new(),
+            storing: found.storing,
             ledger,
             usage: Usage::new(0, 0, 0),
             over: false,
@@ -81,37 +94,9 @@ impl Run {
         }
     }
 
-    /// An answer that is being made, for this or for another request.
-    pub(super) fn made(
-        model: ServedModel,
-        choices: u32,
-        caller: &Caller,
-        seat: Seat,
-        ledger: Ledger,
-    ) -> Self {
-        Self::new(model, choices, caller, Source::Made(seat), ledger)
-    }
-
-    /// An answer that is given again.
-    pub(super) fn kept(
-        model: ServedModel,
-        choices: u32,
-        caller: &Caller,
-        answer: Arc<Recorded>,
-        ledger: Ledger,
-    ) -> Self {
-        Self::new(
-            model,
-            choices,
-            caller,
-            Source::Kept { answer, at: 0 },
-            ledger,
-        )
-    }
-
-    /// Who answers.
-    pub fn model(&self) -> &ModelInfo {
-        self.model.engine.info()
+    /// What all of the answer says alike.
+    pub fn title(&self) -> &Title {
+        &self.title
     }
 
     /// The steps as they happen, ending with `Total` or the first failure.
@@ -127,7 +112,11 @@ impl Run {
         if self.over {
             return None;
         }
-        let step = match self.step().await {
+        let step = match self.ahead.pop_front() {
+            Some(step) => Ok(step),
+            None => self.step().await,
+        };
+        let step = match step {
             Ok(step) => self.settled(step).await,
             Err(failure) => {
                 let bill = self.bill();
@@ -169,12 +158,46 @@ impl Run {
                     self.cut_loop.store(true, Ordering::Relaxed);
                 }
                 self.ledger.answer(&bill);
-                self.ledger.completed().await?;
                 self.usage = self.ledger.usage();
+                if let Err(failure) = self.store(&step).await {
+                    return Err(self.ledger.failed(failure).await);
+                }
+                self.ledger.completed().await?;
                 Ok(step)
             }
-            Step::Total(_) => Ok(Step::Total(self.usage)),
-            step => Ok(step),
+            Step::Total(total) => Ok(Step::Total(self.told(total))),
+            step => {
+                if let Some(storing) = &mut self.storing {
+                    storing.add(&step);
+                }
+                Ok(step)
+            }
+        }
+    }
+
+    /// The usage as it is recorded, with what is known of it besides.
+    fn told(&self, total: Usage) -> Usage {
+        let details = total.completion_tokens_details;
+        self.usage.with_reasoning(details.reasoning_tokens)
+    }
+
+    /// Stores the answer, if it is to be, of which the end of the last choice is known.
+    async fn store(&mut self, end: &Step) -> Result<(), Failure> {
+        let Some(mut storing) = self.storing.take() else {
+            return Ok(());
+        };
+        storing.add(end);
+        // What comes after the last choice is stored too.
+        loop {
+            let step = self.step().await?;
+            self.ahead.push_back(step.clone());
+            match step {
+                Step::Total(total) => {
+                    storing.add(&Step::Total(self.told(total)));
+                    return Ok(storing.write(self.title.clone()).await?);
+                }
+                step => storing.add(&step),
+            }
         }
     }
 

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::calls::Tools;
-use crate::engine::{Effort, GenerateRequest, Sampling};
+use crate::engine::{Effort, GenerateRequest, RawPrompt, Sampling};
 use crate::openai::chat::{ChatRequest, Stop};
 
 use super::invalid::{Invalid, above, below, invalid, invalid_value, too_long, unsupported};
 use super::messages::messages;
 use super::tools::wanted;
 
-const MOST_CHOICES: i64 = 128;
+pub(super) const MOST_CHOICES: i64 = 128;
 const MOST_STOPS: usize = 4;
 const LONGEST_STOP: usize = 1024;
 /// OpenAI's own bound is about this; every entry costs time at every token.
@@ -26,19 +26,25 @@ const LONGEST_MODEL: usize = 256;
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) model: String,
+    /// Of several prompts, each is a message.
     pub(super) generate: GenerateRequest,
     /// What counts as a call.
     pub(super) calls: Option<Arc<Tools>>,
+    /// Answers to each prompt.
     pub(super) n: u32,
+    /// How each prompt is to be taken; none of a conversation.
+    pub(super) raw: Vec<RawPrompt>,
+    /// The prompts as they came.
+    pub(super) texts: Vec<String>,
 }
 
 /// Translates a request. `tenant` is whose earlier prompts may speed this one up.
 pub(super) fn check(request: ChatRequest, tenant: &str) -> Result<Asked, Invalid> {
     check_model(&request.model)?;
-    if request.stream_options.is_some() && request.stream != Some(true) {
-        let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
-        return Err(invalid("stream_options", None, message));
-    }
+    check_stream_options(
+        request.stream_options.is_some(),
+        request.stream == Some(true),
+    )?;
     refuse_unsupported(&request)?;
     let n = integer("n", request.n, 1..=MOST_CHOICES)?.unwrap_or(1);
     let sampling = sampling(&request)?;
@@ -53,6 +59,7 @@ pub(super) fn check(request: ChatRequest, tenant: &str) -> Result<Asked, Invalid
         model: request.model,
         generate: GenerateRequest {
             messages: messages(request.messages)?,
+            raw: None,
             tools: wanted.tools,
             form: wanted.form,
             effort,
@@ -61,6 +68,8 @@ pub(super) fn check(request: ChatRequest, tenant: &str) -> Result<Asked, Invalid
         },
         calls: wanted.calls,
         n: u32::try_from(n).unwrap_or(1),
+        raw: Vec::new(),
+        texts: Vec::new(),
     })
 }
 
@@ -71,6 +80,14 @@ pub(super) fn check_model(model: &str) -> Result<(), Invalid> {
     }
     if model.len() > LONGEST_MODEL {
         return Err(too_long("model", LONGEST_MODEL, model.len()));
+    }
+    Ok(())
+}
+
+pub(super) fn check_stream_options(given: bool, streams: bool) -> Result<(), Invalid> {
+    if given && !streams {
+        let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
+        return Err(invalid("stream_options", None, message));
     }
     Ok(())
 }
@@ -162,7 +179,7 @@ fn sampling(request: &ChatRequest) -> Result<Sampling, Invalid> {
     })
 }
 
-fn stop(stop: Option<&Stop>) -> Result<Vec<String>, Invalid> {
+pub(super) fn stop(stop: Option<&Stop>) -> Result<Vec<String>, Invalid> {
     let (stops, whole) = match stop {
         None => return Ok(Vec::new()),
         Some(Stop::One(one)) => (std::slice::from_ref(one), true),
@@ -193,7 +210,9 @@ fn stop(stop: Option<&Stop>) -> Result<Vec<String>, Invalid> {
     Ok(stops.to_vec())
 }
 
-fn logit_bias(biases: Option<&HashMap<String, f64>>) -> Result<Vec<(u32, f32)>, Invalid> {
+pub(super) fn logit_bias(
+    biases: Option<&HashMap<String, f64>>,
+) -> Result<Vec<(u32, f32)>, Invalid> {
     let Some(biases) = biases else {
         return Ok(Vec::new());
     };
@@ -234,7 +253,7 @@ pub(super) fn integer(
     }
 }
 
-fn decimal(
+pub(super) fn decimal(
     param: &str,
     value: Option<f64>,
     range: RangeInclusive<f64>,
@@ -252,6 +271,6 @@ fn is_word(value: &Option<Value>, word: &str) -> bool {
     value.as_ref().and_then(Value::as_str) == Some(word)
 }
 
-fn saturated(value: i64) -> u32 {
+pub(super) fn saturated(value: i64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }

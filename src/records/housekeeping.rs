@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::alerts::{Webhook, check_spend_alerts};
-use super::retention::prune_usage;
+use super::retention::{prune_stored, prune_usage};
 use crate::clock::Clock;
 use crate::config::AlertsConfig;
 use crate::store::Store;
@@ -53,6 +53,9 @@ impl Housekeeping {
         }
         if let Err(error) = prune_usage(&self.store, &self.clock, stop).await {
             tracing::error!(%error, "usage rows that are to go cannot be removed");
+        }
+        if let Err(error) = prune_stored(&self.store, &self.clock, stop).await {
+            tracing::error!(%error, "stored completions that are to go cannot be removed");
         }
     }
 }

@@ -35,7 +35,7 @@ pub struct UsageRow {
     /// Whose key or session it was; none for a service account's.
     pub user_id: Option<String>,
     pub model: String,
-    /// `chat.completions`, `moderations` or `guardrails.check`.
+    /// `chat.completions`, `completions`, `moderations` or `guardrails.check`.
     pub endpoint: String,
     pub stream: bool,
     /// HTTP status; 499 for a client that left.

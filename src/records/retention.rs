@@ -1,4 +1,4 @@
-//! Usage rows end as the organization's data retention says.
+//! Usage rows and stored completions end as data retention says.
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +10,8 @@ const HOUR: i64 = 60 * 60;
 const DAY: i64 = 24 * HOUR;
 /// Rows in one transaction: answers wait for the same lock, milliseconds here.
 const BATCH: u32 = 500;
+/// The same of stored completions, each of which may hold a whole conversation.
+const STORED_BATCH: u32 = 100;
 
 /// Removes the usage rows that are older than the retention's days, to the hour, and tells how many
 /// that were. Their sums stay. Ends early, between batches, when `stop` is cancelled.
@@ -54,6 +56,48 @@ pub async fn prune_usage(
         rows = removed,
         until,
         "usage rows were removed as data retention says"
+    );
+    Ok(removed)
+}
+
+/// Removes the stored completions that are older than the retention's days, to the hour, and those
+/// of projects that are to keep no text or are archived, and tells how many that were. Audited as
+/// [`prune_usage`] is.
+///
+/// # Errors
+/// When the database cannot be read or written.
+pub async fn prune_stored(
+    store: &Store,
+    clock: &Clock,
+    stop: &CancellationToken,
+) -> Result<u64, StoreError> {
+    let days = store.organization().await?.stored_days;
+    let until = days.map(|days| {
+        let oldest = clock.now_secs().saturating_sub(days.saturating_mul(DAY));
+        oldest - oldest.rem_euclid(HOUR)
+    });
+    let rows = store.stored_to_go(until).await?;
+    if rows == 0 {
+        return Ok(0);
+    }
+    let by = Actor::server(clock);
+    let event = AuditEvent::about("stored_completions.pruned", "stored_completions")
+        .with("rows", rows)
+        .with("until", until);
+    let (mut event, mut removed) = (Some(event), 0);
+    while !stop.is_cancelled() {
+        let batch = store
+            .prune_stored(until, STORED_BATCH, &by, event.take())
+            .await?;
+        removed += batch;
+        if batch < u64::from(STORED_BATCH) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    tracing::info!(
+        rows = removed,
+        "stored completions were removed as data retention says"
     );
     Ok(removed)
 }

@@ -4,6 +4,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{RecordError, UsageRow};
+use crate::crowd::gather;
 use crate::store::Store;
 
 /// Rows that may wait for the writer; beyond it, each waits for room in a task of its own.
@@ -44,20 +45,23 @@ impl UsageRecorder {
         }
     }
 
-    /// Returns once the row is durable. Once polled, dropping the future does not take the row
-    /// back.
+    /// Hands the row over; what is returned waits until it is durable. Dropping that does not take
+    /// the row back.
     ///
     /// # Errors
     /// [`RecordError`] when the row could not be written (the disk is full) or the recorder is
     /// closed: the answer must not be acknowledged.
-    pub async fn commit(&self, row: UsageRow) -> Result<(), RecordError> {
+    pub fn commit(
+        &self,
+        row: UsageRow,
+    ) -> impl Future<Output = Result<(), RecordError>> + Send + use<> {
         let (done, outcome) = oneshot::channel();
         self.hand_over(Job::Write {
             row: Box::new(row),
             done: Some(done),
         });
         // A writer that is gone, or dies, drops the sender.
-        outcome.await.unwrap_or_else(|_| Err(closed()))
+        async move { outcome.await.unwrap_or_else(|_| Err(closed())) }
     }
 
     /// For callers that cannot wait (a client that left): the row is queued, and written before
@@ -110,7 +114,7 @@ impl UsageRecorder {
 
 async fn write_batches(store: Store, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(BATCH);
-    while jobs.recv_many(&mut batch, BATCH).await > 0 {
+    while gather(&mut jobs, &mut batch, BATCH).await > 0 {
         let closing = write_batch(&store, &mut batch).await;
         if !closing.is_empty() {
             // What slipped in behind `Close` still counts.

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::json;
 
@@ -59,13 +61,15 @@ pub struct LiveKey {
     pub kind: KeyKind,
     pub project_id: Option<String>,
     pub user_id: Option<String>,
-    /// The digest that was asked for: the key's, or that of the one which it replaced.
+    /// The digest that was asked for: the key's, or that of the value which it replaced.
     pub digest: Vec<u8>,
-    pub scopes: Option<Vec<String>>,
-    pub models: Option<Vec<String>>,
+    /// Until when a value works that was replaced, in unix seconds.
+    pub replaced_until: Option<i64>,
+    pub scopes: Option<Arc<[String]>>,
+    pub models: Option<Arc<[String]>>,
     pub guardrail_policy: Option<String>,
     pub permissions: Option<ModelPermissions>,
-    pub limits: CallerLimits,
+    pub limits: Arc<CallerLimits>,
     pub last_used_at: Option<i64>,
     pub expires_at: Option<i64>,
     /// Revoked, its project archived, its owner disabled, no longer in the project, or,
@@ -74,24 +78,27 @@ pub struct LiveKey {
 }
 
 impl Store {
-    /// The key of this digest, live or not; also the key that has replaced it, for as long as both
-    /// work.
+    /// The key of this digest, live or not; also the one whose value has replaced it.
+    ///
+    /// What this says changes only together with [`Store::access_version`].
     ///
     /// # Errors
     /// When the database cannot be read, or holds what this program does not write.
-    pub async fn key_by_digest(
-        &self,
-        digest: &[u8],
-        now: i64,
-    ) -> Result<Option<LiveKey>, StoreError> {
+    pub async fn key_by_digest(&self, digest: &[u8]) -> Result<Option<LiveKey>, StoreError> {
         let found = sqlx::query!(
             r#"SELECT k.id, k.kind AS "kind: KeyKind", k.project_id, k.user_id, k.digest,
-                      k.previous_digest, k.scopes, k.models, k.limits,
+                      k.previous_digest, k.previous_expires_at, k.scopes, k.models, k.limits,
                       coalesce(k.guardrail_policy, p.guardrail_policy) AS guardrail_policy,
                       k.last_used_at, k.expires_at,
                       m.mode AS "mode?: ModelMode", m.model_ids AS "model_ids?",
                       p.limits AS "project_limits?", u.limits AS "user_limits?",
                       o.limits AS organization_limits,
+                      (SELECT json_group_object(r.model, json_object(
+                                  'requests_per_minute', r.requests_per_minute,
+                                  'tokens_per_minute', r.tokens_per_minute,
+                                  'requests_per_day', r.requests_per_day))
+                       FROM rate_limits r WHERE r.project_id = k.project_id)
+                          AS "model_limits!: String",
                       k.revoked_at IS NOT NULL OR p.archived_at IS NOT NULL
                           OR u.disabled_at IS NOT NULL OR u.erased_at IS NOT NULL
                           OR s.deleted_at IS NOT NULL
@@ -106,9 +113,8 @@ impl Store {
                    ON b.project_id = k.project_id AND b.user_id = k.user_id
                LEFT JOIN service_accounts s ON s.id = k.service_account_id
                LEFT JOIN model_permissions m ON m.project_id = k.project_id
-               WHERE k.digest = ?1 OR (k.previous_digest = ?1 AND k.previous_expires_at > ?2)"#,
-            digest,
-            now
+               WHERE k.digest = ?1 OR k.previous_digest = ?1"#,
+            digest
         )
         .fetch_optional(&self.reader)
         .await?;
@@ -136,16 +142,22 @@ impl Store {
                 Some(previous) if !is_current => previous,
                 _ => key.digest,
             },
+            replaced_until: if is_current {
+                None
+            } else {
+                key.previous_expires_at
+            },
             scopes: optional_json(key.scopes.as_deref(), "scopes")?,
             models: optional_json(key.models.as_deref(), "models")?,
             guardrail_policy: key.guardrail_policy,
             permissions,
-            limits: CallerLimits {
+            limits: Arc::new(CallerLimits {
                 key: set(Some(&key.limits))?,
                 project: set(key.project_limits.as_deref())?,
                 user: set(key.user_limits.as_deref())?,
                 organization: set(Some(&key.organization_limits))?,
-            },
+                models: from_json(&key.model_limits, "rate_limits")?,
+            }),
             last_used_at: key.last_used_at,
             expires_at: key.expires_at,
             is_ended: key.is_ended,

@@ -4,6 +4,7 @@
 //! other. So there is one connection that writes and a small pool that can only read. A second
 //! writer would gain nothing: SQLite would make it wait, without a queue.
 
+mod access_version;
 mod accounts;
 mod audit;
 mod audit_log;
@@ -24,6 +25,7 @@ mod service_accounts;
 mod sessions;
 mod setup;
 mod spend_alerts;
+mod stored_completions;
 mod usage;
 mod usage_read;
 mod usage_sums;
@@ -49,6 +51,7 @@ pub use service_accounts::{ServiceAccountRow, ServiceRole};
 pub use sessions::{ActingProject, LivePerson, Refreshed, SecondProof, SessionRow};
 pub use setup::{FirstRows, UserRow};
 pub use spend_alerts::{Month, ReachedAlert, SpendAlertRow};
+pub use stored_completions::{StoredCompletion, StoredFilter, StoredMessage};
 pub use usage::{StoredUsage, UsageFilter};
 pub use usage_read::{UsageGroups, UsageQuestion, UsageSum, Width};
 pub use usage_sums::MINUTES_KEPT;

@@ -16,6 +16,8 @@ pub struct OrganizationRow {
     pub data_retention: String,
     /// Days that usage rows are kept; none: for ever.
     pub usage_days: Option<i64>,
+    /// Days that stored completions are kept; none: until they are deleted.
+    pub stored_days: Option<i64>,
 }
 
 /// A project's limits of one model; none where the configured ones hold.
@@ -60,10 +62,11 @@ impl Store {
         edit(&mut after);
         let limits = to_json(&after.limits);
         sqlx::query!(
-            "UPDATE organization SET limits = ?, data_retention = ?, usage_days = ?",
+            "UPDATE organization SET limits = ?, data_retention = ?, usage_days = ?, stored_days = ?",
             limits,
             after.data_retention,
-            after.usage_days
+            after.usage_days,
+            after.stored_days
         )
         .execute(change.on())
         .await?;
@@ -247,13 +250,15 @@ impl Store {
 async fn organization(
     connection: &mut sqlx::SqliteConnection,
 ) -> Result<OrganizationRow, StoreError> {
-    let row = sqlx::query!("SELECT limits, data_retention, usage_days FROM organization")
-        .fetch_one(connection)
-        .await?;
+    let row =
+        sqlx::query!("SELECT limits, data_retention, usage_days, stored_days FROM organization")
+            .fetch_one(connection)
+            .await?;
     Ok(OrganizationRow {
         limits: from_json(&row.limits, "limits")?,
         data_retention: row.data_retention,
         usage_days: row.usage_days,
+        stored_days: row.stored_days,
     })
 }
 

@@ -2,6 +2,7 @@ use serde::Serialize;
 
 use super::edit::changed;
 use super::json::{from_json, to_json};
+use super::stored_completions::forget_person;
 use super::{Cursor, Store, StoreError};
 use crate::auth::{OrgRole, ProjectRole};
 use crate::limits::LimitSet;
@@ -206,8 +207,8 @@ impl Store {
     }
 
     /// Removes a person from the organization: they are signed out, their keys end, what is known
-    /// of them goes: address, names, addresses of the network. Records keep their id, and a keyed hash
-    /// of what an outside issuer calls them keeps them from coming back.
+    /// of them goes: address, names, addresses of the network, stored completions. Records keep
+    /// their id, and a keyed hash of what an outside issuer calls them keeps them from coming back.
     ///
     /// # Errors
     /// [`PersonError`].
@@ -285,6 +286,7 @@ impl Store {
         sqlx::query!("DELETE FROM recovery_codes WHERE user_id = ?", id)
             .execute(change.on())
             .await?;
+        forget_person(change.on(), id).await?;
         sqlx::query!("DELETE FROM audit_personal WHERE user_id = ?", id)
             .execute(change.on())
             .await?;

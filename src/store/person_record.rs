@@ -12,8 +12,8 @@ use crate::records::{Actor, AuditEvent};
 
 const PAGE: u32 = 1000;
 
-/// What is stored about a person, without secrets and their digests, but for usage and audit rows,
-/// of which there may be any number. Times are in unix seconds.
+/// What is stored about a person, without secrets and their digests, but for usage and audit rows
+/// and stored completions, of which there may be any number. Times are in unix seconds.
 #[derive(Debug, Clone, Serialize)]
 pub struct PersonRecord {
     pub user: ProfileRecord,

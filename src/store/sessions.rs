@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use serde_json::json;
 
 use super::json::{from_json, optional_json};
@@ -43,6 +45,8 @@ pub struct ActingProject {
     pub limits: LimitSet,
     pub guardrail_policy: Option<String>,
     pub permissions: Option<ModelPermissions>,
+    /// See [`CallerLimits::models`](crate::limits::CallerLimits).
+    pub model_limits: HashMap<String, LimitSet>,
 }
 
 /// What somebody has proved besides knowing their password. Each proves it once.
@@ -265,7 +269,12 @@ impl Store {
     ) -> Result<Option<ActingProject>, StoreError> {
         let row = sqlx::query!(
             r#"SELECT p.id, p.limits, p.guardrail_policy, m.mode AS "mode?: ModelMode",
-                      m.model_ids AS "model_ids?"
+                      m.model_ids AS "model_ids?",
+                      (SELECT json_group_object(r.model, json_object(
+                                  'requests_per_minute', r.requests_per_minute,
+                                  'tokens_per_minute', r.tokens_per_minute,
+                                  'requests_per_day', r.requests_per_day))
+                       FROM rate_limits r WHERE r.project_id = p.id) AS "model_limits!: String"
                FROM project_members b
                JOIN projects p ON p.id = b.project_id
                JOIN users u ON u.id = b.user_id
@@ -283,6 +292,7 @@ impl Store {
                 id: row.id,
                 limits: from_json(&row.limits, "limits")?,
                 guardrail_policy: row.guardrail_policy,
+                model_limits: from_json(&row.model_limits, "rate_limits")?,
                 permissions: row
                     .mode
                     .zip(model_ids)

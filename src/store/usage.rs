@@ -1,4 +1,7 @@
+use std::collections::HashSet;
+
 use futures_util::stream::{self, Stream, TryStreamExt};
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::json::to_json;
 use super::{Store, StoreError, usage_sums};
@@ -6,6 +9,10 @@ use crate::records::{Actor, AuditEvent, Outcome, UsageRow};
 
 /// Rows fetched at a time when all are read.
 const PAGE: u32 = 1000;
+/// Rows in one statement at most: SQLite takes 32,766 values.
+const AT_ONCE: usize = 1000;
+/// For each number of rows up to this a statement is kept prepared.
+const KEPT: usize = 32;
 
 /// A usage row and its place in the order of recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,53 +41,52 @@ impl Store {
     /// # Errors
     /// When the database cannot be written, a full disk included.
     pub async fn insert_usage(&self, rows: &[&UsageRow]) -> Result<Vec<bool>, StoreError> {
-        let mut written = Vec::with_capacity(rows.len());
-        let mut writing = self.writing().await?;
-        let mut tx = writing.begin().await?;
-        for row in rows {
-            let done = sqlx::query!(
-                "INSERT INTO usage (request_id, created_at_ms, api_key_id, project_id, model,
-                                    endpoint, stream, status, outcome, finish_reason, error,
-                                    input_tokens, output_tokens, cached_tokens, queue_ms,
-                                    first_token_ms, duration_ms, user_id, cost_nanousd, guardrails,
-                                    cache)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                 ON CONFLICT (request_id) DO NOTHING",
-                row.request_id,
-                row.created_at_ms,
-                row.api_key_id,
-                row.project_id,
-                row.model,
-                row.endpoint,
-                row.stream,
-                row.status,
-                row.outcome,
-                row.finish_reason,
-                row.error,
-                row.input_tokens,
-                row.output_tokens,
-                row.cached_tokens,
-                row.queue_ms,
-                row.first_token_ms,
-                row.duration_ms,
-                row.user_id,
-                row.cost_nanousd,
-                row.guardrails,
-                row.cache
-            )
-            .execute(&mut *tx)
-            .await?;
-            written.push(done.rows_affected() == 1);
+        match self.insert_new_usage(rows).await {
+            Ok(()) => Ok(vec![true; rows.len()]),
+            Err(error) if is_duplicate(&error) => {
+                let ids: Vec<&str> = rows.iter().map(|row| &*row.request_id).collect();
+                let mut known = self.recorded_requests(&ids).await?;
+                let is_new = rows.iter().map(|row| known.insert(row.request_id.clone()));
+                let is_new: Vec<bool> = is_new.collect();
+                let new = rows.iter().zip(&is_new).filter(|(_, is_new)| **is_new);
+                let new: Vec<&UsageRow> = new.map(|(row, _)| *row).collect();
+                self.insert_new_usage(&new).await?;
+                Ok(is_new)
+            }
+            Err(error) => Err(error),
         }
-        let new: Vec<&UsageRow> = rows
-            .iter()
-            .zip(&written)
-            .filter_map(|(row, written)| written.then_some(*row))
-            .collect();
-        usage_sums::add(&mut tx, &new).await?;
-        tx.commit().await?;
+    }
+
+    /// Writes rows that were not recorded before, and adds them to the sums: all in one message to
+    /// the database's thread, since waking it costs more than a row.
+    async fn insert_new_usage(&self, rows: &[&UsageRow]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        // What depends on how many there are cannot be checked when this is compiled.
+        let mut script = QueryBuilder::new("BEGIN IMMEDIATE");
+        for some in rows.chunks(AT_ONCE) {
+            insert(&mut script, some);
+        }
+        usage_sums::add(&mut script, rows);
+        script.push("; COMMIT");
+        // Without `done`, the connection and its transaction are given up.
+        let mut writing = self.writing().await?;
+        let query = script.build().persistent(rows.len() <= KEPT);
+        query.execute(writing.connection()).await?;
         writing.done();
-        Ok(written)
+        Ok(())
+    }
+
+    /// Which of these requests have a row.
+    async fn recorded_requests(&self, ids: &[&str]) -> Result<HashSet<String>, StoreError> {
+        let ids = to_json(&ids);
+        let known = sqlx::query_scalar!(
+            "SELECT request_id FROM usage WHERE request_id IN (SELECT value FROM json_each(?))",
+            ids
+        );
+        let known = known.fetch_all(&self.reader).await?;
+        Ok(known.into_iter().collect())
     }
 
     /// Every usage row that is there when the first is read, in the order of recording.
@@ -239,6 +245,47 @@ impl Store {
         .await?;
         Ok((row.first - 1, row.last))
     }
+}
+
+/// Adds what writes these rows.
+fn insert(script: &mut QueryBuilder<Sqlite>, rows: &[&UsageRow]) {
+    script.push(
+        "; INSERT INTO usage (request_id, created_at_ms, api_key_id, project_id, model, endpoint,
+                              stream, status, outcome, finish_reason, error, input_tokens,
+                              output_tokens, cached_tokens, queue_ms, first_token_ms, duration_ms,
+                              user_id, cost_nanousd, guardrails, cache) ",
+    );
+    script.push_values(rows, |mut values, row| {
+        values
+            .push_bind(&*row.request_id)
+            .push_bind(row.created_at_ms)
+            .push_bind(&*row.api_key_id)
+            .push_bind(&*row.project_id)
+            .push_bind(&*row.model)
+            .push_bind(&*row.endpoint)
+            .push_bind(row.stream)
+            .push_bind(row.status)
+            .push_bind(row.outcome)
+            .push_bind(row.finish_reason.as_deref())
+            .push_bind(row.error.as_deref())
+            .push_bind(row.input_tokens)
+            .push_bind(row.output_tokens)
+            .push_bind(row.cached_tokens)
+            .push_bind(row.queue_ms)
+            .push_bind(row.first_token_ms)
+            .push_bind(row.duration_ms)
+            .push_bind(row.user_id.as_deref())
+            .push_bind(row.cost_nanousd)
+            .push_bind(row.guardrails.as_deref())
+            .push_bind(row.cache.as_deref());
+    });
+}
+
+fn is_duplicate(error: &StoreError) -> bool {
+    let StoreError::Query(sqlx::Error::Database(error)) = error else {
+        return false;
+    };
+    error.is_unique_violation()
 }
 
 async fn prune(

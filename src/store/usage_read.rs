@@ -46,8 +46,8 @@ pub struct UsageQuestion {
     pub users: Option<Vec<String>>,
     pub keys: Option<Vec<String>>,
     pub models: Option<Vec<String>>,
-    /// `chat.completions`; none: whatever it was.
-    pub endpoint: Option<&'static str>,
+    /// Such as `chat.completions`; none: whatever it was.
+    pub endpoints: Option<&'static [&'static str]>,
     /// Sums at most.
     pub most: u32,
 }
@@ -81,6 +81,7 @@ macro_rules! ask {
         let list = |ids: &Option<Vec<String>>| ids.as_ref().map(to_json);
         let (projects, users) = (list(&question.projects), list(&question.users));
         let (keys, models) = (list(&question.keys), list(&question.models));
+        let endpoints = question.endpoints.map(|endpoints| to_json(&endpoints));
         sqlx::query_as!(
             UsageSum,
             r#"SELECT start AS "start!: i64",
@@ -101,7 +102,7 @@ macro_rules! ask {
                  AND (?8 IS NULL OR user_id IN (SELECT value FROM json_each(?8)))
                  AND (?9 IS NULL OR api_key_id IN (SELECT value FROM json_each(?9)))
                  AND (?10 IS NULL OR model IN (SELECT value FROM json_each(?10)))
-                 AND (?11 IS NULL OR endpoint = ?11)
+                 AND (?11 IS NULL OR endpoint IN (SELECT value FROM json_each(?11)))
                GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5 LIMIT ?12"#,
             question.from,
             question.to,
@@ -113,7 +114,7 @@ macro_rules! ask {
             users,
             keys,
             models,
-            question.endpoint,
+            endpoints,
             question.most
         )
         .fetch_all($connection)
@@ -190,7 +191,7 @@ mod tests {
             users: None,
             keys: None,
             models: None,
-            endpoint: None,
+            endpoints: None,
             most: u32::MAX,
         }
     }

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use sqlx::SqliteConnection;
+use serde::Serialize;
+use sqlx::{QueryBuilder, Sqlite};
 
+use super::json::to_json;
 use super::{Store, StoreError};
 use crate::cache::Status;
 use crate::limits::{Scope, Used};
@@ -12,19 +14,16 @@ use crate::records::{MODERATIONS, UsageRow};
 /// For how long usage is known by the minute, in seconds.
 pub const MINUTES_KEPT: i64 = 8 * 86_400;
 
-/// What rows are summed up by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Group {
-    /// Unix seconds.
-    start: i64,
-    project_id: String,
-    api_key_id: String,
-    user_id: String,
-    model: String,
-    endpoint: String,
-}
+/// Columns of a sum, as the statement below reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+struct Group<'a>(
+    /// A whole minute, in unix seconds.
+    i64,
+    /// Project, key, user, model, endpoint.
+    [&'a str; 5],
+);
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 struct Sums {
     requests: i64,
     input_tokens: i64,
@@ -34,88 +33,72 @@ struct Sums {
     free_tokens: i64,
 }
 
-/// Adds rows to the sums of one table. The name has to be in the query when that is checked, so it
-/// cannot be an argument of a function.
-macro_rules! add_to {
-    ($table:literal, $seconds:literal, $connection:expr, $rows:expr) => {
-        for (group, sums) in grouped($rows, $seconds) {
-            sqlx::query!(
-                "INSERT INTO " + $table + " (start, project_id, api_key_id, user_id, model,
-                     endpoint, requests, input_tokens, output_tokens, cached_tokens, cost_nanousd,
-                     free_tokens)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+const TABLES: [(&str, i64); 3] = [
+    ("usage_minutes", 60),
+    ("usage_hours", 3600),
+    ("usage_days", 86_400),
+];
+
+/// Adds rows to the sums, in what writes the rows. Also removes the oldest two minutes when their
+/// time is over: what comes in by the minute leaves at least as fast, and no transaction has much
+/// of it to do.
+pub(super) fn add(script: &mut QueryBuilder<Sqlite>, rows: &[&UsageRow]) {
+    let sums: Vec<(Group<'_>, Sums)> = grouped(rows).into_iter().collect();
+    let sums = to_json(&sums);
+    for (table, seconds) in TABLES {
+        script
+            .push("; INSERT INTO ")
+            .push(table)
+            .push(
+                " (project_id, api_key_id, user_id, model, endpoint, requests, input_tokens,
+                   output_tokens, cached_tokens, cost_nanousd, free_tokens, start)
+                 SELECT value->>'$[0][1][0]', value->>'$[0][1][1]', value->>'$[0][1][2]',
+                     value->>'$[0][1][3]', value->>'$[0][1][4]', value->>'$[1].requests',
+                     value->>'$[1].input_tokens', value->>'$[1].output_tokens',
+                     value->>'$[1].cached_tokens', value->>'$[1].cost_nanousd',
+                     value->>'$[1].free_tokens', value->>'$[0][0]' / ",
+            )
+            .push(seconds)
+            .push(" * ")
+            .push(seconds)
+            .push(" FROM json_each(")
+            .push_bind(sums.as_str())
+            .push(
+                ") WHERE true
                  ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
                      input_tokens = input_tokens + excluded.input_tokens,
                      output_tokens = output_tokens + excluded.output_tokens,
                      cached_tokens = cached_tokens + excluded.cached_tokens,
                      cost_nanousd = cost_nanousd + excluded.cost_nanousd,
                      free_tokens = free_tokens + excluded.free_tokens",
-                group.start,
-                group.project_id,
-                group.api_key_id,
-                group.user_id,
-                group.model,
-                group.endpoint,
-                sums.requests,
-                sums.input_tokens,
-                sums.output_tokens,
-                sums.cached_tokens,
-                sums.cost_nanousd,
-                sums.free_tokens
-            )
-            .execute(&mut *$connection)
-            .await?;
-        }
-    };
-}
-
-/// Adds rows to the sums, in the transaction that writes the rows.
-pub(super) async fn add(
-    connection: &mut SqliteConnection,
-    rows: &[&UsageRow],
-) -> Result<(), StoreError> {
-    add_to!("usage_minutes", 60, connection, rows);
-    add_to!("usage_hours", 3600, connection, rows);
-    add_to!("usage_days", 86_400, connection, rows);
-    if let Some(newest) = rows.iter().map(|row| row.created_at_ms).max() {
-        forget_minutes(connection, newest.div_euclid(1000) - MINUTES_KEPT - 60).await?;
+            );
     }
-    Ok(())
+    let newest = rows.iter().map(|row| row.created_at_ms).max();
+    let newest = newest.unwrap_or_default().div_euclid(1000);
+    script
+        .push("; DELETE FROM usage_minutes WHERE start < ")
+        .push_bind(newest - MINUTES_KEPT - 60)
+        .push(" AND start <= (SELECT min(start) FROM usage_minutes) + 60");
 }
 
-/// Removes the oldest two minutes when they are from before `limit`: what comes in by the minute
-/// leaves at least as fast, and no transaction has much of it to do.
-async fn forget_minutes(connection: &mut SqliteConnection, limit: i64) -> Result<(), StoreError> {
-    sqlx::query!(
-        "DELETE FROM usage_minutes
-         WHERE start < ? AND start <= (SELECT min(start) FROM usage_minutes) + 60",
-        limit
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-fn grouped(rows: &[&UsageRow], seconds: i64) -> HashMap<Group, Sums> {
-    let mut groups: HashMap<Group, Sums> = HashMap::new();
+fn grouped<'a>(rows: &[&'a UsageRow]) -> HashMap<Group<'a>, Sums> {
+    let mut groups: HashMap<Group<'a>, Sums> = HashMap::new();
     for row in rows {
         let at = row.created_at_ms.div_euclid(1000);
         // A name that no model was reached by may be made up, and must not fill the sums.
         // Moderations have no tokens.
         let is_moderation = row.endpoint == MODERATIONS && row.status == 200;
         let is_unknown = row.input_tokens == 0 && !is_moderation;
-        let group = Group {
-            start: at - at.rem_euclid(seconds),
-            project_id: row.project_id.clone(),
-            api_key_id: row.api_key_id.clone(),
-            user_id: row.user_id.clone().unwrap_or_default(),
-            model: if is_unknown {
-                String::new()
-            } else {
-                row.model.clone()
-            },
-            endpoint: row.endpoint.clone(),
-        };
+        let group = Group(
+            at - at.rem_euclid(60),
+            [
+                &row.project_id,
+                &row.api_key_id,
+                row.user_id.as_deref().unwrap_or_default(),
+                if is_unknown { "" } else { &row.model },
+                &row.endpoint,
+            ],
+        );
         let sums = groups.entry(group).or_default();
         // A request that a limit refused has used none of it.
         let is_refused = row.status == 429 && is_unknown;

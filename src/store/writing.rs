@@ -1,5 +1,5 @@
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Sqlite, SqliteConnection};
 
 use super::{Store, StoreError};
 
@@ -25,13 +25,8 @@ impl Store {
 }
 
 impl Writing {
-    /// Begins with the write lock in hand, so that no other process can come in between reading
-    /// and writing.
-    pub(super) async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, StoreError> {
-        Ok(self.connection.begin_with("BEGIN IMMEDIATE").await?)
-    }
-
-    /// For statements of its own, a transaction by hand included.
+    /// For statements of its own, `BEGIN IMMEDIATE` included: with the write lock in hand, so that no
+    /// other process can come in between reading and writing.
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.connection
     }

@@ -167,3 +167,18 @@ async fn models_are_listed_and_told_about() {
         .expect("a response");
     assert_eq!(one.json::<serde_json::Value>().await.expect("json"), echo);
 }
+
+#[tokio::test]
+async fn tokens_of_thoughts_are_told() {
+    let server = Server::start().await;
+    let answer = server
+        .answer(&ask("echo", "<think>one two </think>three"))
+        .await;
+    assert_eq!(
+        answer["choices"][0]["message"]["reasoning_content"],
+        "one two "
+    );
+    let usage = &answer["usage"];
+    assert_eq!(usage["completion_tokens"], 3);
+    assert_eq!(usage["completion_tokens_details"]["reasoning_tokens"], 2);
+}

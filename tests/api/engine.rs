@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use microllm::engine::admission::Place;
 use microllm::engine::{
     Engine, EngineError, Event, FinishReason, GenerateRequest, Generation, ModelInfo, Prepared,
-    TokenLogprob, TokenText, TokenUsage,
+    RawPrompt, TokenLogprob, TokenText, TokenUsage,
 };
 use tokio::sync::{Semaphore, mpsc};
 
@@ -22,6 +22,8 @@ pub const CONTEXT: u32 = 1000;
 pub enum Script {
     /// Says the last message again, word by word.
     Echo,
+    /// Says its seed, which is the less likely the more it leaves over a multiple of four.
+    Seed,
     /// As many words as `max_tokens` allows, one every 20 ms.
     Slow,
     /// Like `Echo`, but only after a permit of `gate`.
@@ -82,11 +84,14 @@ impl Engine for Scripted {
 
     async fn prepare(&self, request: GenerateRequest) -> Result<Prepared, EngineError> {
         assert!(self.script != Script::PanicPrepare, "{INTERNALS}");
-        let prompt: Vec<u32> = request
-            .messages
-            .last()
-            .map(|m| m.content.chars().map(u32::from).collect())
-            .unwrap_or_default();
+        let prompt: Vec<u32> = match request.raw {
+            Some(RawPrompt::Tokens(tokens)) => tokens,
+            _ => request
+                .messages
+                .last()
+                .map(|m| m.content.chars().map(u32::from).collect())
+                .unwrap_or_default(),
+        };
         let tokens = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
         if tokens >= CONTEXT {
             return Err(EngineError::ContextLength {
@@ -116,6 +121,17 @@ impl Engine for Scripted {
             grammar: None,
             scope: request.scope,
         })
+    }
+
+    fn text_of(&self, tokens: &[u32]) -> Result<String, EngineError> {
+        let unknown = |id: &u32| EngineError::Invalid {
+            param: "prompt",
+            message: format!("There is no token {id}."),
+        };
+        let chars = tokens
+            .iter()
+            .map(|id| char::from_u32(*id).ok_or_else(|| unknown(id)));
+        chars.collect()
     }
 
     async fn generate(
@@ -176,7 +192,13 @@ async fn say(script: Script, gate: &Semaphore, prepared: Prepared, to: &Sender) 
             _ => {}
         }
         let top = prepared.sampling.top_logprobs;
-        let logprobs = top.map(|top| logprob(word, top)).into_iter().collect();
+        let mut logprobs: Vec<_> = top.map(|top| logprob(word, top)).into_iter().collect();
+        if script == Script::Seed {
+            let seed = prepared.sampling.seed.unwrap_or(0);
+            for logprob in &mut logprobs {
+                logprob.token.logprob = -((seed % 4) as f32);
+            }
+        }
         let text = word.clone();
         to.send(Ok(Event::Text { text, logprobs })).await.ok()?;
     }
@@ -196,6 +218,10 @@ fn words(script: Script, prepared: &Prepared) -> (Vec<String>, FinishReason) {
     let most = prepared.max_tokens as usize;
     if script == Script::Slow {
         return (vec!["tick ".to_owned(); most], FinishReason::Length);
+    }
+    if script == Script::Seed {
+        let seed = prepared.sampling.seed.unwrap_or(0);
+        return (vec![format!("s{seed}")], FinishReason::Stop);
     }
     let text: String = prepared
         .prompt

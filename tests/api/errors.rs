@@ -102,7 +102,7 @@ async fn unknown_routes_and_methods() {
         );
     }
     for (method, path, allow) in [
-        ("GET", "/v1/chat/completions", "OPTIONS, POST"),
+        ("PUT", "/v1/chat/completions", "GET, HEAD, OPTIONS, POST"),
         ("DELETE", "/v1/models/echo", "GET, HEAD, OPTIONS"),
         ("TRACE", "/health/liveness", "GET, HEAD, OPTIONS"),
         ("POST", "/openapi.json", "GET, HEAD, OPTIONS"),
@@ -137,7 +137,7 @@ async fn head_and_options() {
         .await;
     let options = options.expect("a response");
     assert_eq!(options.status(), 204);
-    assert_eq!(options.headers()["allow"], "OPTIONS, POST");
+    assert_eq!(options.headers()["allow"], "GET, HEAD, OPTIONS, POST");
 }
 
 #[tokio::test]

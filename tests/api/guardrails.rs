@@ -489,7 +489,10 @@ async fn what_guards_take_and_find_is_measured() {
 
 #[tokio::test]
 async fn a_mask_makes_no_image_and_no_link_of_what_stands_beside_it() {
-    let (server, _dir) = guarded("[pii]\npre_call = 'off'\n[secrets]\npre_call = 'off'").await;
+    let (server, _dir) = guarded(
+        "[pii]\npre_call = 'off'\n[secrets]\npre_call = 'off'\n[injection]\npre_call = 'off'",
+    )
+    .await;
     for (said, expected) in [
         (
             "!a@example.org(https://evil.example/p.png?d=1)",
@@ -520,7 +523,7 @@ async fn a_mask_makes_no_image_and_no_link_of_what_stands_beside_it() {
 #[tokio::test]
 async fn what_placeholders_stand_for_leads_nowhere() {
     let policy = "[pii]\nstyle = 'reversible'\n[secrets]\npre_call = 'off'\npost_call = 'off'
-                  [output]\nallowed_hosts = ['good.example']";
+                  [output]\nallowed_hosts = ['good.example']\n[injection]\npre_call = 'off'";
     let (server, _dir) = guarded(policy).await;
     for said in [
         "![a](https://u:pw@evil.example/p.png?d=1)",
@@ -544,7 +547,7 @@ async fn what_placeholders_stand_for_leads_nowhere() {
 #[tokio::test]
 async fn what_only_the_model_says_is_masked_for_good() {
     let reversible = "[pii]\nstyle = 'reversible'\n[pii.kinds.ip_address]\npre_call = 'off'";
-    let partial = "[pii]\nstyle = 'partial'\npre_call = 'off'";
+    let partial = "[pii]\nstyle = 'partial'\npre_call = 'off'\n[injection]\npre_call = 'off'";
     for (policy, said, expected) in [
         (
             reversible,

@@ -25,8 +25,9 @@ use crate::embedder::{Habit, ScriptedEmbedder};
 use crate::engine::{Script, Scripted};
 
 /// Every model is named after what it does.
-const MODELS: [(&str, Script); 10] = [
+const MODELS: [(&str, Script); 11] = [
     ("echo", Script::Echo),
+    ("seed", Script::Seed),
     ("slow", Script::Slow),
     ("gate", Script::Gate),
     ("gate-fail", Script::GateFail),
@@ -240,6 +241,12 @@ impl Server {
     /// A chat request, ready to be sent.
     pub fn chat(&self, body: &Value) -> reqwest::RequestBuilder {
         let request = self.client.post(self.url("/v1/chat/completions"));
+        request.bearer_auth(&self.key).json(body)
+    }
+
+    /// A request to continue prompts, ready to be sent.
+    pub fn complete(&self, body: &Value) -> reqwest::RequestBuilder {
+        let request = self.client.post(self.url("/v1/completions"));
         request.bearer_auth(&self.key).json(body)
     }
 

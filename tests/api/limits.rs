@@ -288,7 +288,7 @@ async fn errors_and_what_is_about_no_model_have_the_headers_too() {
         (401, "sk-none", "/v1/models"),
         (403, admin, "/v1/models"),
         (404, key, "/v1/none"),
-        (405, key, chat),
+        (405, key, "/v1/completions"),
     ] {
         let answer = send(key, path, None).await;
         assert_eq!(answer.status(), status, "{path}");

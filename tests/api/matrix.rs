@@ -43,6 +43,12 @@ POST   /auth/second_factor/remove        person  {"password": "x", "code": "x"}
 
 POST   /v1/chat/completions              models model.request  {"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}
 POST   /v1/embeddings                    models model.request  {"model": "embed", "input": "Hi"}
+POST   /v1/completions                   models model.request  {"model": "echo", "prompt": "Hi"}
+GET    /v1/chat/completions              models stored_completions.read
+GET    /v1/chat/completions/{completion_id}    models stored_completions.read
+POST   /v1/chat/completions/{completion_id}    models stored_completions.write  {"metadata": null}
+DELETE /v1/chat/completions/{completion_id}    models stored_completions.write
+GET    /v1/chat/completions/{completion_id}/messages    models stored_completions.read
 GET    /v1/models                        models model.read
 GET    /v1/models/{model}                models model.read
 POST   /v1/guardrails/check              models model.request  {"direction": "input", "text": "Hi"}
@@ -318,7 +324,13 @@ async fn callers(server: &Server, own: &str, foreign: &str) -> Vec<Caller> {
         Some(&of_foreign),
         Is::ProjectKey(None),
     );
-    for scopes in [vec![], vec!["model.read"], vec!["model.request"]] {
+    for scopes in [
+        vec![],
+        vec!["model.read"],
+        vec!["model.request"],
+        vec!["stored_completions.read"],
+        vec!["stored_completions.write"],
+    ] {
         let made = key(own, json!(scopes)).await;
         let name = format!("a project's key for {scopes:?}");
         add(&name, Some(&made), Is::ProjectKey(Some(scopes)));

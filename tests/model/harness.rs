@@ -87,6 +87,7 @@ pub async fn place() -> Arc<Place> {
 pub fn request(messages: Vec<Message>, sampling: Sampling) -> GenerateRequest {
     GenerateRequest {
         messages,
+        raw: None,
         tools: Vec::new(),
         form: Form::Free,
         effort: None,

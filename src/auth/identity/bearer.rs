@@ -101,6 +101,7 @@ impl Identity {
                 project: acting.limits,
                 user: who.person.limits,
                 organization: who.person.organization_limits,
+                models: acting.model_limits,
             }),
             guardrail_policy: acting.guardrail_policy,
         })

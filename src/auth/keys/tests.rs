@@ -1,4 +1,3 @@
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
@@ -142,6 +141,39 @@ async fn a_revoked_key_is_refused_from_then_on() {
             .await
             .unwrap()
     );
+}
+
+#[tokio::test]
+async fn what_another_program_does_to_a_key_counts_at_once() {
+    let server = server().await;
+    let dir = DataDir::prepare(server._dir.path()).unwrap();
+    let other = Data::open(&dir).await.unwrap();
+    let other = Keys::new(other.store, other.secrets, server.clock.clone());
+    for _ in 0..20 {
+        let issued = server.issue(None).await;
+        for _ in 0..3 {
+            server.keys.verify(issued.key.expose()).await.unwrap();
+        }
+        let by = server.actor();
+        assert!(other.revoke(&issued.row.id, &by).await.unwrap());
+        assert!(server.refused(issued.key.expose()).await);
+    }
+}
+
+#[tokio::test]
+async fn a_replaced_value_ends_at_its_second() {
+    let server = server().await;
+    let issued = server.issue(None).await;
+    let ring = KeyRing::Project(issued.row.project_id.as_deref().unwrap());
+    let (id, by) = (&issued.row.id, server.actor());
+    let next = server.keys.rotate(ring, id, 10, &by).await.unwrap();
+    let end = server.clock.now_secs() + 10;
+    server.now.store(end - 1, Ordering::SeqCst);
+    server.keys.verify(issued.key.expose()).await.unwrap();
+    server.now.store(end, Ordering::SeqCst);
+    assert!(server.refused(issued.key.expose()).await);
+    let next = next.unwrap();
+    server.keys.verify(next.key.expose()).await.unwrap();
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ impl Asked {
             context_length: self.context_length,
             policy: &self.policy,
             messages: &self.messages,
+            raw: &[],
             tools: &self.tools,
             form: &self.form,
             effort: self.effort,

@@ -87,9 +87,17 @@ impl Grammars {
     }
 }
 
-/// The first line, which says what is wrong.
+/// What is wrong, without where in our own grammar.
 fn plain(error: &str) -> String {
-    error.lines().next().unwrap_or("it is not valid").to_owned()
+    let line = error.lines().next().unwrap_or_default();
+    let place = line
+        .strip_prefix("at ")
+        .and_then(|rest| rest.split_once(": "));
+    let words = place.map_or(line, |(_, words)| words);
+    let words = words.strip_prefix("failed to compile JSON schema: ");
+    words
+        .unwrap_or(place.map_or(line, |(_, words)| words))
+        .to_owned()
 }
 
 /// The form as a Lark grammar; none for a form that asks for nothing. `is_thinking`: thoughts that
@@ -117,7 +125,6 @@ pub fn write(
 }
 
 fn calls(tools: &[Tool], most: u32, style: Style, encoder: &ChatEncoder) -> String {
-    let more = most.saturating_sub(1);
     let mark = |name: &str| match encoder.control_id(name) {
         Some(id) => format!("<[{id}]>"),
         None => Value::from(name).to_string(),
@@ -131,12 +138,13 @@ fn calls(tools: &[Tool], most: u32, style: Style, encoder: &ChatEncoder) -> Stri
         Style::List => ("arguments", "body".to_owned(), "\", \""),
         Style::Plain => ("parameters", "body".to_owned(), "\"; \""),
     };
+    let more = match most.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" ({between} call){{0,{more}}}"),
+    };
     let mut text = match style {
-        Style::List => format!(
-            "answer: {} \"[\" call ({between} call){{0,{more}}} \"]\"\n",
-            mark("[TOOL_CALLS]")
-        ),
-        _ => format!("answer: call ({between} call){{0,{more}}}\n"),
+        Style::List => format!("answer: {} \"[\" call{more} \"]\"\n", mark("[TOOL_CALLS]")),
+        _ => format!("answer: call{more}\n"),
     };
     text.push_str(&format!("call: {call}\n"));
     let bodies: Vec<String> = (0..tools.len()).map(|i| format!("body_{i}")).collect();

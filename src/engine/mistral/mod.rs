@@ -155,7 +155,7 @@ impl Engine for MistralEngine {
     async fn prepare(&self, request: GenerateRequest) -> Result<Prepared, EngineError> {
         let limit = self.info.context_length;
         let (messages, tools) = (request.messages, request.tools);
-        let (form, effort) = (request.form, request.effort);
+        let (form, effort, raw) = (request.form, request.effort, request.raw);
         // No token is longer than the longest: a prompt far beyond the context is known at sight.
         let calls = |m: &Message| -> usize { m.tool_calls.iter().map(|c| c.arguments.len()).sum() };
         let bytes: usize = messages.iter().map(|m| m.content.len() + calls(m)).sum();
@@ -173,6 +173,13 @@ impl Engine for MistralEngine {
         let shows_calls = !tools.is_empty();
         let encode = move || {
             let _turn = turn;
+            if let Some(raw) = raw {
+                let text = messages
+                    .first()
+                    .map_or("", |message| message.content.as_str());
+                let prompt = encoder.encode_raw(raw, text).map_err(encode_error)?;
+                return Ok::<_, EngineError>((prompt, None));
+            }
             let conversation = Conversation {
                 messages: &messages,
                 tools: &tools,
@@ -221,6 +228,24 @@ impl Engine for MistralEngine {
             sampling,
             scope: request.scope,
         })
+    }
+
+    fn text_of(&self, tokens: &[u32]) -> Result<String, EngineError> {
+        let limit = self.info.context_length;
+        let length = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
+        if length >= limit {
+            return Err(EngineError::ContextLength {
+                limit,
+                prompt: length,
+            });
+        }
+        let vocabulary = self.encoder.vocab_size();
+        self.encoder
+            .text_of(tokens)
+            .map_err(|id| EngineError::Invalid {
+                param: "prompt",
+                message: format!("Token id {id} is not in the model's vocabulary of {vocabulary}."),
+            })
     }
 
     async fn generate(

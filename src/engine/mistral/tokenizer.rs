@@ -16,8 +16,11 @@ use tokenizers::Tokenizer;
 use super::template::{ChatTemplate, Conversation, RenderError};
 use super::tools::Style;
 use crate::calls::{MARKERS, OPENERS};
-use crate::engine::{Message, Tool, ToolCall};
+use crate::engine::{Message, RawPrompt, Tool, ToolCall};
 use crate::models::InstalledModel;
+
+/// What GPT-2's descendants put between documents.
+const SEPARATOR: &str = "<|endoftext|>";
 
 /// Why a conversation has no prompt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +54,8 @@ pub struct ChatEncoder {
     longest_token: usize,
     /// Wanted in front of every prompt.
     bos: Option<u32>,
+    /// What a document begins with, for a prompt that says nothing.
+    beginning: Option<u32>,
 }
 
 /// A prompt as the model reads it.
@@ -125,12 +130,16 @@ impl ChatEncoder {
         let tokens = tokens(&plain, &added);
         let longest = tokens.iter().map(|token| token.bytes.len()).max();
         let template = ChatTemplate::new(template, config.bos_token, config.eos_token)?;
+        let control = Control::new(added.into_iter().filter(|token| token.special))?;
         Ok(Self {
             template,
             tokens,
             longest_token: longest.unwrap_or(1).max(1),
             plain,
-            control: Control::new(added.into_iter().filter(|token| token.special))?,
+            beginning: (model.bos_token_id)
+                .or_else(|| control.ids.get(SEPARATOR).copied())
+                .or_else(|| model.eos_token_ids.first().copied()),
+            control,
             bos: model.bos_token_id,
         })
     }
@@ -179,6 +188,51 @@ impl ChatEncoder {
             ids,
             is_thinking: prompt.trim_end().ends_with("<think>"),
         })
+    }
+
+    /// A prompt that is continued as it is. In a text, control tokens are what they are called:
+    /// whoever writes a prompt by hand writes their own turns.
+    ///
+    /// # Errors
+    /// [`EncodeError::Internal`] only; no prompt is refused.
+    pub fn encode_raw(&self, raw: RawPrompt, text: &str) -> Result<Prompt, EncodeError> {
+        let mut ids = Vec::new();
+        match raw {
+            RawPrompt::Tokens(tokens) => ids = tokens,
+            RawPrompt::Text => {
+                for piece in self.control.pieces(text) {
+                    match piece {
+                        Piece::Control(id) => ids.push(id),
+                        Piece::Text(text) => ids.extend(self.encode_text(text)?),
+                    }
+                }
+                if let Some(bos) = self.bos
+                    && ids.first() != Some(&bos)
+                {
+                    ids.insert(0, bos);
+                }
+            }
+        }
+        if ids.is_empty() {
+            ids.extend(self.beginning);
+        }
+        if ids.is_empty() {
+            return Err(EncodeError::Internal("a prompt has no tokens".into()));
+        }
+        Ok(Prompt {
+            ids,
+            is_thinking: false,
+        })
+    }
+
+    /// What tokens say, control tokens by their names; or the first that is none.
+    pub fn text_of(&self, ids: &[u32]) -> Result<String, u32> {
+        let mut bytes = Vec::new();
+        for &id in ids {
+            let token = self.tokens.get(id as usize).ok_or(id)?;
+            bytes.extend_from_slice(&token.bytes);
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The ids of a text in which nothing is a control token.

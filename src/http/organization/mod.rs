@@ -62,7 +62,7 @@ const LONGEST_LIFE: i64 = 365 * 24 * 60 * 60;
 const LARGEST_LIMIT: u64 = 1 << 53;
 
 /// A page's query parameters, checked.
-fn paging(
+pub fn paging(
     after: Option<String>,
     limit: Option<i64>,
     order: Option<&str>,

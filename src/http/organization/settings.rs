@@ -20,7 +20,7 @@ use crate::openai::admin::settings::{
     RetentionKind, SpendAlert, SpendLimit, UpdateDataRetention, UpdateSpendLimit,
 };
 use crate::openai::page::Page;
-use crate::store::{Cursor, SpendAlertRow};
+use crate::store::{Cursor, OrganizationRow, SpendAlertRow};
 
 const MOST_ALERTS: usize = 100;
 /// A hundred years.
@@ -76,7 +76,7 @@ impl SettingsApi {
     ) -> Result<Json<DataRetention>, ApiError> {
         admin.0.may(Permission::SettingsRead)?;
         let row = app.store.organization().await?;
-        retention("organization", &row.data_retention, row.usage_days)
+        retention("organization", &row.data_retention, Some(&row))
     }
 
     /// Set what is kept, and for how long.
@@ -95,6 +95,7 @@ impl SettingsApi {
         let UpdateDataRetention {
             retention_type,
             usage_days,
+            stored_days,
         } = request.0;
         if matches!(
             retention_type,
@@ -107,13 +108,11 @@ impl SettingsApi {
                 message,
             ));
         }
-        if usage_days.is_some_and(|days| !(0..=MOST_DAYS).contains(&days)) {
-            let message = format!("Invalid 'usage_days': expected 0 (for ever) to {MOST_DAYS}.");
-            return Err(ApiError::param(
-                "usage_days",
-                Some("invalid_value"),
-                message,
-            ));
+        for (param, days) in [("usage_days", usage_days), ("stored_days", stored_days)] {
+            if days.is_some_and(|days| !(0..=MOST_DAYS).contains(&days)) {
+                let message = format!("Invalid '{param}': expected 0 (for ever) to {MOST_DAYS}.");
+                return Err(ApiError::param(param, Some("invalid_value"), message));
+            }
         }
         let kind = retention_name(retention_type);
         let edited = app.store.edit_organization(&admin.0.actor, |row| {
@@ -121,9 +120,12 @@ impl SettingsApi {
             if let Some(days) = usage_days {
                 row.usage_days = Some(days).filter(|days| *days > 0);
             }
+            if let Some(days) = stored_days {
+                row.stored_days = Some(days).filter(|days| *days > 0);
+            }
         });
         let row = edited.await?;
-        retention("organization", &row.data_retention, row.usage_days)
+        retention("organization", &row.data_retention, Some(&row))
     }
 
     /// Tell what a month may cost.
@@ -300,13 +302,14 @@ pub fn retention_name(kind: RetentionKind) -> String {
 pub fn retention(
     whose: &str,
     kind: &str,
-    usage_days: Option<i64>,
+    organization: Option<&OrganizationRow>,
 ) -> Result<Json<DataRetention>, ApiError> {
     let kind = serde_json::from_value(kind.into());
     Ok(Json(DataRetention {
         object: format!("{whose}.data_retention"),
         kind: kind.map_err(|_| ApiError::internal())?,
-        usage_days,
+        usage_days: organization.and_then(|row| row.usage_days),
+        stored_days: organization.and_then(|row| row.stored_days),
     }))
 }
 

@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor};
 use tempfile::TempDir;
 
 use super::*;
+use crate::engine::RawPrompt;
 use crate::engine::mistral::tokenizer::ChatEncoder;
 use crate::models::Library;
 
@@ -215,6 +216,31 @@ fn the_tokenizer_says_what_the_file_says() {
     let prompt: Vec<String> = ids.into_iter().map(name).collect();
     let expected = ["<s>", "he", "<|end|>", "<", "/", "s", ">", "<", "<|end|>"];
     assert_eq!(prompt, expected);
+}
+
+#[test]
+fn a_raw_prompt_is_taken_as_the_tokenizer_takes_it() {
+    let (model, _dir) = Made::good().convert().expect("a model");
+    let encoder = ChatEncoder::load(&model).expect("an encoder");
+    let names = |text: &str| -> Vec<String> {
+        let ids = encoder.encode_raw(RawPrompt::Text, text).expect("ids").ids;
+        ids.into_iter()
+            .map(|id| encoder.token_name(id).to_owned())
+            .collect()
+    };
+    assert_eq!(names("he</s>he"), ["<s>", "he", "</s>", "he"]);
+    assert_eq!(names("<s>he"), ["<s>", "he"]);
+    assert_eq!(names(""), ["<s>"]);
+
+    let ids = encoder
+        .encode_raw(RawPrompt::Text, "he</s> he")
+        .expect("ids")
+        .ids;
+    assert_eq!(encoder.text_of(&ids).as_deref(), Ok("<s>he</s> he"));
+    assert_eq!(encoder.text_of(&[u32::MAX]), Err(u32::MAX));
+    let some = RawPrompt::Tokens(ids[1..].to_vec());
+    let kept = encoder.encode_raw(some, "he</s> he").expect("ids");
+    assert_eq!(kept.ids, ids[1..]);
 }
 
 #[test]

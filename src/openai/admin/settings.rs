@@ -116,6 +116,10 @@ pub struct DataRetention {
     /// Days that usage records are kept; null: for ever. Of the organization only. Ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_days: Option<i64>,
+    /// Days that stored completions are kept; null: until they are deleted. Of the organization
+    /// only. Ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_days: Option<i64>,
 }
 
 /// OpenAI's kinds of retention. Whatever has `zero_data_retention` in it keeps no text.
@@ -139,4 +143,7 @@ pub struct UpdateDataRetention {
     pub retention_type: RetentionKind,
     /// Days that usage records are kept, to the hour; 0: for ever. Of the organization only. Ours.
     pub usage_days: Option<i64>,
+    /// Days that stored completions are kept, to the hour; 0: until they are deleted. Of the
+    /// organization only. Ours.
+    pub stored_days: Option<i64>,
 }

@@ -21,7 +21,7 @@ use crate::openai::admin::usage::{
     CostsGroup, CostsObject, CostsWidth, EmbeddingsGroup, EmbeddingsUsage, EmbeddingsUsageObject,
     ModerationsGroup, ModerationsUsage, ModerationsUsageObject, NoUsage, UsagePage, UsageResult,
 };
-use crate::pipeline::{CHAT, EMBEDDINGS, MODERATION_MODEL};
+use crate::pipeline::{CHAT, COMPLETIONS, EMBEDDINGS, MODERATION_MODEL};
 use crate::records::MODERATIONS;
 use crate::store::{Store, StoreError, UsageGroups, UsageQuestion, UsageSum, Width};
 
@@ -89,7 +89,7 @@ impl UsageApi {
             users: user_ids.given(),
             keys: api_key_ids.given(),
             models: models.given(),
-            endpoint: Some(CHAT),
+            endpoints: Some(&[CHAT, COMPLETIONS]),
             ..range.question()
         };
         let page = answer(&app.store, range, question, |sum| CompletionsUsage {
@@ -147,7 +147,7 @@ impl UsageApi {
             users: user_ids.given(),
             keys: api_key_ids.given(),
             models: models.given(),
-            endpoint: Some(EMBEDDINGS),
+            endpoints: Some(&[EMBEDDINGS]),
             ..range.question()
         };
         let page = answer(&app.store, range, question, |sum| EmbeddingsUsage {
@@ -206,7 +206,7 @@ impl UsageApi {
             projects,
             users: user_ids.given(),
             keys: api_key_ids.given(),
-            endpoint: Some(MODERATIONS),
+            endpoints: Some(&[MODERATIONS]),
             ..range.question()
         };
         let page = answer(&app.store, range, question, |sum| ModerationsUsage {
@@ -418,7 +418,7 @@ impl Range {
             users: None,
             keys: None,
             models: None,
-            endpoint: None,
+            endpoints: None,
             most: MOST_RESULTS,
         }
     }
