@@ -293,8 +293,10 @@ impl App {
     /// The names of the models that somebody may use; none while they are being loaded.
     pub fn models_of(&self, principal: &Principal) -> Vec<String> {
         let served = self.models.all().unwrap_or_default();
-        let names = served.iter().map(|model| model.engine.info().id.clone());
-        names.filter(|id| principal.models.allows(id)).collect()
+        let allowed = served
+            .iter()
+            .filter(|info| principal.models.allows(&info.id));
+        allowed.map(|info| info.id.clone()).collect()
     }
 
     /// Writes what is still to be recorded, then closes the database.

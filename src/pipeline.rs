@@ -12,6 +12,7 @@
 
 mod asking;
 mod check;
+mod embed;
 mod flight;
 mod guard;
 mod invalid;
@@ -55,6 +56,7 @@ use storing::Storing;
 use validate::Asked;
 
 pub use check::look;
+pub use embed::{EMBEDDINGS, Embedded, embed};
 pub use flight::Flights;
 pub use guard::GuardFailure;
 pub use invalid::Invalid;
@@ -404,13 +406,16 @@ pub async fn refuse(app: &App, caller: Caller, endpoint: &str, unread: ApiError)
 
 /// The model of this name, if the caller may use it: what they may not use does not exist for them.
 fn served(app: &App, principal: &Principal, name: &str) -> Result<ServedModel, Failure> {
-    let model = app
-        .models
-        .get(name)?
-        .filter(|_| principal.models.allows(name));
-    model
-        .cloned()
-        .ok_or_else(|| Failure::UnknownModel(name.to_owned()))
+    if !principal.models.allows(name) {
+        return Err(Failure::UnknownModel(name.to_owned()));
+    }
+    if let Some(model) = app.models.get(name)? {
+        return Ok(model.clone());
+    }
+    Err(match app.models.embedder(name)? {
+        Some(_) => embed::not_for_this("it turns texts into vectors, at /v1/embeddings").into(),
+        None => Failure::UnknownModel(name.to_owned()),
+    })
 }
 
 /// Whoever did not say how long the answer may be gets what their limits could ever allow.

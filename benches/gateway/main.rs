@@ -45,7 +45,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Serve(args) => {
             let served = serve::with_models(args.config()?, async |_, models| {
-                models.set(stub::models());
+                models.set(stub::models(), Vec::new());
                 Ok(())
             });
             runtime.block_on(served)

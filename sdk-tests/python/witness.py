@@ -5,7 +5,13 @@ from dataclasses import dataclass, field
 
 import httpx2
 import pydantic
-from openai.types import Completion, CompletionChoice, Model
+from openai.types import (
+    Completion,
+    CompletionChoice,
+    CreateEmbeddingResponse,
+    Embedding,
+    Model,
+)
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionDeleted
 from openai.types.shared import ErrorObject
 
@@ -14,6 +20,16 @@ class ModelList(pydantic.BaseModel):
     model_config = {"extra": "forbid"}
     object: str
     data: list[Model]
+
+
+class Base64Embedding(Embedding):
+    """The SDK has no type for what it asks for by itself: it decodes it before it looks."""
+
+    embedding: str
+
+
+class Base64Embeddings(CreateEmbeddingResponse):
+    data: list[Base64Embedding]
 
 
 class TextChunkChoice(CompletionChoice):
@@ -68,10 +84,14 @@ class Answer:
         return parent == "/v1/chat/completions" and name != ""
 
     @property
+    def is_embeddings(self) -> bool:
+        return self.path == "/v1/embeddings"
+
+    @property
     def has_a_row(self) -> bool:
         """Whatever somebody asks for who is let in, into the project that they name."""
         is_outside = self.status == 404 and b"project_not_found" in self.body
-        is_asked = self.is_chat or self.is_text
+        is_asked = self.is_chat or self.is_text or self.is_embeddings
         return is_asked and self.status not in (401, 403) and not is_outside
 
     def check(self) -> None:
@@ -96,6 +116,10 @@ class Answer:
             assert json.loads(self.body)["error"].keys() == {"message", "type", "param", "code"}
         elif self.is_chat:
             strict(ChatCompletion, self.body)
+        elif self.is_embeddings:
+            vectors = [one["embedding"] for one in json.loads(self.body)["data"]]
+            is_text = all(isinstance(vector, str) for vector in vectors)
+            strict(Base64Embeddings if is_text else CreateEmbeddingResponse, self.body)
         elif self.is_text:
             strict(Completion, self.body)
         elif self.path == "/v1/chat/completions":

@@ -117,6 +117,7 @@ fn list(library: &Library, json: bool) -> anyhow::Result<()> {
 fn table(catalog: &[Entry], installed: &[InstalledModel]) -> String {
     let header = [
         "MODEL",
+        "KIND",
         "INSTALLED",
         "SIZE",
         "QUANT",
@@ -129,6 +130,7 @@ fn table(catalog: &[Entry], installed: &[InstalledModel]) -> String {
         let here = installed.iter().find(|model| model.id == entry.id);
         rows.push([
             entry.id.clone(),
+            entry.kind.as_str().into(),
             if here.is_some() { "yes" } else { "-" }.into(),
             entry.parameters.clone(),
             here.map_or(&entry.quantization, |model| &model.quantization)
@@ -143,6 +145,7 @@ fn table(catalog: &[Entry], installed: &[InstalledModel]) -> String {
     for model in installed.iter().filter(imported) {
         rows.push([
             model.id.clone(),
+            model.kind.as_str().into(),
             "yes".into(),
             "-".into(),
             model.quantization.clone(),
@@ -151,7 +154,7 @@ fn table(catalog: &[Entry], installed: &[InstalledModel]) -> String {
             "-".into(),
         ]);
     }
-    let mut widths = [0; 7];
+    let mut widths = [0; 8];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.len().max(*width);
@@ -172,6 +175,7 @@ fn table(catalog: &[Entry], installed: &[InstalledModel]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::ModelKind;
 
     #[test]
     fn the_table_shows_what_is_known_and_what_is_here() {
@@ -180,6 +184,7 @@ mod tests {
             id: "mine".into(),
             weights: "w.gguf".into(),
             weights_sha256: String::new(),
+            kind: ModelKind::Chat,
             architecture: "llama".into(),
             quantization: "Q8_0".into(),
             context_length: 2048,

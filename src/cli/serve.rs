@@ -140,8 +140,11 @@ where
 /// Loads the models while the server already answers health checks.
 #[cfg(feature = "mistral")]
 async fn load(config: Arc<Config>, models: Registry) -> anyhow::Result<()> {
+    use crate::engine::load;
     let library = crate::models::Library::open(&config.data.dir.join("models"))?;
-    models.set(crate::engine::load::served_models(&config.engine, &library).await?);
+    let served = load::served_models(&config.engine, &library).await?;
+    let embedders = load::served_embedders(&config.embeddings, &library).await?;
+    models.set(served, embedders);
     Ok(())
 }
 

@@ -118,6 +118,13 @@ impl Sources {
         if engine.model.trim().is_empty() {
             return refuse("engine.model", "must name a model");
         }
+        let embeddings = &config.embeddings;
+        if embeddings.max_queue > 100_000 {
+            return refuse("embeddings.max_queue", "must be 100000 at most");
+        }
+        if embeddings.model == engine.model {
+            return refuse("embeddings.model", "must not be the model of engine.model");
+        }
         let server = &config.server;
         if !is_host_and_port(&server.listen) {
             let reason = "must be HOST:PORT, such as \"127.0.0.1:8080\"";

@@ -24,6 +24,7 @@ pub struct Config {
     pub auth: AuthConfig,
     pub data: DataConfig,
     pub engine: EngineConfig,
+    pub embeddings: EmbeddingsConfig,
     pub limits: LimitsConfig,
     /// By model.
     pub prices: BTreeMap<String, Price>,
@@ -192,6 +193,15 @@ pub struct EngineConfig {
     pub prefix_cache_mib: u64,
     /// 0: what the context leaves.
     pub default_max_tokens: u32,
+}
+
+/// What turns texts into vectors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddingsConfig {
+    /// Empty: nothing does.
+    pub model: String,
+    pub max_queue: usize,
 }
 
 /// What a project may ask of each model, unless its administrators say otherwise.

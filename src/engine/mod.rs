@@ -2,12 +2,17 @@
 //!
 //! - [`admission`]: who may generate now, who waits, who is turned away
 //! - [`registry`]: the models that are served, by name
+//! - [`embedding`]: texts to vectors
 //! - `load`: from configuration to served models
 //! - `mistral`: quantized models on this machine's processor (feature `mistral`)
+//! - `bert`: embedding models, likewise
 
 pub mod admission;
+pub mod embedding;
 pub mod registry;
 
+#[cfg(feature = "mistral")]
+pub mod bert;
 #[cfg(feature = "mistral")]
 pub mod load;
 #[cfg(feature = "mistral")]

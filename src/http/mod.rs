@@ -3,7 +3,7 @@
 //! - [`server`], [`stall`]: connections, their limits, and the way to the end of them
 //! - [`envelope`]: what every request and every answer has in common
 //! - [`routing`]: methods and paths
-//! - [`chat`], [`completions`], [`stored`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`metrics`], [`docs`]: the routes
+//! - [`chat`], [`completions`], [`stored`], [`embeddings`], [`models`], [`guardrails`], [`identity`], [`organization`], [`health`], [`metrics`], [`docs`]: the routes
 //! - [`auth`], [`query`], [`body`], [`payload`], [`sse`], [`error`]: in and out
 
 mod auth;
@@ -12,6 +12,7 @@ mod chat;
 mod completions;
 mod cors;
 mod docs;
+mod embeddings;
 mod envelope;
 pub mod error;
 mod guardrails;
@@ -46,6 +47,7 @@ type Api = (
     chat::ChatApi,
     completions::CompletionsApi,
     stored::StoredApi,
+    embeddings::EmbeddingsApi,
     models::ModelsApi,
     guardrails::GuardrailsApi,
     limits::LimitsApi,
@@ -89,6 +91,7 @@ fn endpoint(
         chat::ChatApi,
         completions::CompletionsApi,
         stored::StoredApi,
+        embeddings::EmbeddingsApi,
         models::ModelsApi,
         guardrails::GuardrailsApi,
         limits::LimitsApi,

@@ -25,9 +25,8 @@ impl ModelsApi {
             object: ListObject::List,
             data: models
                 .iter()
-                .map(|m| m.engine.info())
                 .filter(|info| key.0.models.allows(&info.id))
-                .map(Model::from)
+                .map(|info| Model::from(*info))
                 .collect(),
         }))
     }
@@ -44,10 +43,10 @@ impl ModelsApi {
         key.0.may(KeyScope::ModelRead)?;
         let served = app
             .models
-            .get(&model)
+            .info(&model)
             .map_err(|error| ApiError::from(&error))?;
         let served = served.filter(|_| key.0.models.allows(&model));
         let served = served.ok_or_else(|| ApiError::model_not_found(&model))?;
-        Ok(Json(Model::from(served.engine.info())))
+        Ok(Json(Model::from(served)))
     }
 }

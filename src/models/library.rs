@@ -214,6 +214,7 @@ impl Library {
 mod install {
     use std::time::{SystemTime, UNIX_EPOCH};
 
+    use super::super::ModelKind;
     use super::super::catalog::Entry;
     use super::super::fetch::{Fetched, Trust};
     use super::super::import::{self, Identity, Original};
@@ -245,7 +246,9 @@ mod install {
                     owned_by: None,
                     created: now(),
                 };
-                library.install(&file, Original::Foreign, identity, origin)
+                library.install(&identity.id.clone(), origin, |dir| {
+                    import::convert(&file, Original::Foreign, identity, dir)
+                })
             })
             .await
         }
@@ -262,33 +265,42 @@ mod install {
                 owned_by: Some(entry.owned_by.clone()),
                 created: now(),
             };
+            let entry = entry.clone();
             blocking(move || {
-                library.install(&fetched.path, Original::Cached, identity, fetched.origin)
+                let Fetched {
+                    path,
+                    beside,
+                    origin,
+                } = fetched;
+                library.install(&entry.id, origin, |dir| match entry.kind {
+                    ModelKind::Chat => import::convert(&path, Original::Cached, identity, dir),
+                    ModelKind::Embedding => {
+                        import::embedding(&entry, identity.created, &path, &beside, dir)
+                    }
+                })
             })
             .await
         }
 
-        /// Builds the model aside and moves it into place whole.
+        /// Lets `fill` build the model aside, and moves it into place whole.
         fn install(
             &self,
-            file: &Path,
-            original: Original,
-            identity: Identity,
+            id: &str,
             origin: Origin,
+            fill: impl FnOnce(&Path) -> Result<InstalledModel, ModelError>,
         ) -> Result<InstalledModel, ModelError> {
-            let id = identity.id.clone();
-            if !is_valid_id(&id) {
-                return Err(ModelError::InvalidId { id });
+            if !is_valid_id(id) {
+                return Err(ModelError::InvalidId { id: id.to_owned() });
             }
-            let target = self.dir.join(&id);
-            if self.manifest(&id)?.is_some() {
-                return Err(ModelError::AlreadyInstalled { id });
+            let target = self.dir.join(id);
+            if self.manifest(id)?.is_some() {
+                return Err(ModelError::AlreadyInstalled { id: id.to_owned() });
             }
             let aside = tempfile::Builder::new()
                 .prefix(".installing-")
                 .tempdir_in(&self.dir)
                 .map_err(ModelError::io(&self.dir))?;
-            let mut model = import::convert(file, original, identity, aside.path())?;
+            let mut model = fill(aside.path())?;
             let files = hash_others(aside.path(), &model.weights)?;
             model.dir = target.clone();
             let manifest = Manifest {

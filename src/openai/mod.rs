@@ -8,11 +8,13 @@
 //! - [`moderation`]: texts that are judged
 //! - [`stored`]: chat completions that were stored
 //! - [`page`]: lists a page at a time
+//! - [`embedding`]: texts and their vectors
 //! - [`error`]: the body of every error
 
 pub mod admin;
 pub mod chat;
 pub mod completion;
+pub mod embedding;
 pub mod error;
 pub mod legacy;
 pub mod model;

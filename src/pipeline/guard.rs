@@ -57,6 +57,12 @@ fn words(blocked: Blocked) -> &'static str {
     }
 }
 
+/// What a request says to a model.
+type Said = (Vec<Message>, Vec<Tool>);
+
+/// What a refusal calls one of several texts.
+pub(super) type Naming = fn(usize) -> String;
+
 /// The policy of a request, and what became of its texts.
 pub(super) struct Guarded {
     guardrails: Guardrails,
@@ -151,31 +157,87 @@ impl Guarded {
     /// # Errors
     /// [`GuardFailure`].
     pub(super) async fn request(&mut self, request: &mut GenerateRequest) -> Result<(), Failure> {
-        let (guardrails, policy) = (self.guardrails.clone(), self.policy.clone());
-        let scope = self.project_id.clone();
         let texts = (
             std::mem::take(&mut request.messages),
             std::mem::take(&mut request.tools),
         );
-        let fallback = (policy.rules.on_failure == OnFailure::Allow).then(|| texts.clone());
-        let bytes = size(&texts.0, &texts.1);
-        let see = move || see(&guardrails, &policy, &scope, texts);
+        let seen = self.see(vec![texts], None).await?.pop();
+        (request.messages, request.tools) = seen.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Lets the guards see texts that have nothing to do with each other: what is made of one is
+    /// the same whatever others there are.
+    ///
+    /// # Errors
+    /// [`GuardFailure`].
+    pub(super) async fn texts(
+        &mut self,
+        texts: Vec<String>,
+        named: Naming,
+    ) -> Result<Vec<String>, Failure> {
+        let asked = texts
+            .into_iter()
+            .map(|text| (vec![Message::new(Role::User, text)], Vec::new()));
+        let seen = self.see(asked.collect(), Some(named)).await?.into_iter();
+        let messages = seen.flat_map(|(messages, _)| messages);
+        Ok(messages.map(|message| message.content).collect())
+    }
+
+    /// Lets the guards see requests, each by itself.
+    async fn see(&mut self, asked: Vec<Said>, named: Option<Naming>) -> Result<Vec<Said>, Failure> {
+        let (guardrails, policy) = (self.guardrails.clone(), self.policy.clone());
+        let scope = self.project_id.clone();
+        let fallback = (policy.rules.on_failure == OnFailure::Allow).then(|| asked.clone());
+        let sizes = asked.iter().map(|(messages, tools)| size(messages, tools));
+        let bytes: usize = sizes.sum();
+        let look = move || {
+            let seen = asked
+                .into_iter()
+                .map(|texts| see(&guardrails, &policy, &scope, texts));
+            seen.collect::<Vec<_>>()
+        };
         let seen = match bytes {
-            ..=SHORT => here(see),
-            _ => blocking(&self.turns, see).await,
+            ..=SHORT => here(look),
+            _ => blocking(&self.turns, look).await,
         };
         let seen = match (seen, fallback) {
             (Ok(seen), _) => seen,
             (Err(_), Some(unseen)) => {
                 tracing::warn!("the policy lets a request through that no guard has seen");
-                (request.messages, request.tools) = unseen;
                 self.is_unseen = true;
-                return Ok(());
+                return Ok(unseen);
             }
             (Err(failure), None) => return Err(failure.into()),
         };
-        request.messages = seen.messages;
-        request.tools = seen.tools;
+        let mut passed = Vec::with_capacity(seen.len());
+        let mut blocked = None;
+        for (i, mut seen) in seen.into_iter().enumerate() {
+            let why = seen.blocked.take();
+            let why = why.map(|(why, param)| (why, named.map_or(param, |named| named(i))));
+            blocked = blocked.or(why);
+            passed.push(self.took(seen));
+        }
+        let Some((blocked, param)) = blocked else {
+            return Ok(passed);
+        };
+        self.audit(blocked, Direction::Input)
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, "a block cannot be recorded");
+                GuardFailure::Unavailable
+            })?;
+        Err(GuardFailure::Blocked {
+            policy: self.policy.name.clone(),
+            blocked,
+            kind: blocked.kind,
+            param,
+        }
+        .into())
+    }
+
+    /// Notes what the guards have made of a request. Returns what goes on.
+    fn took(&mut self, seen: Seen) -> Said {
         self.context.originals = Arc::new(seen.originals);
         for (place, findings) in &seen.findings {
             let counting = findings.iter().filter(|f| self.policy.counts(f, *place));
@@ -191,23 +253,8 @@ impl Guarded {
             moderated.input(scores(findings, &self.policy, Place::User));
         }
         self.measure(&seen.spent, Direction::Input);
-        self.notes.action = seen.action;
-        let Some((blocked, param)) = seen.blocked else {
-            return Ok(());
-        };
-        self.audit(blocked, Direction::Input)
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, "a block cannot be recorded");
-                GuardFailure::Unavailable
-            })?;
-        Err(GuardFailure::Blocked {
-            policy: self.policy.name.clone(),
-            blocked,
-            kind: blocked.kind,
-            param,
-        }
-        .into())
+        self.notes.action = self.notes.action.max(seen.action);
+        (seen.messages, seen.tools)
     }
 
     /// Looks at the instructions of a request that the guards have let through, so that it is
@@ -350,7 +397,7 @@ fn see(
     guardrails: &Guardrails,
     policy: &Arc<Policy>,
     scope: &str,
-    (mut messages, mut tools): (Vec<Message>, Vec<Tool>),
+    (mut messages, mut tools): Said,
 ) -> Seen {
     let texts = messages.iter().flat_map(|message| {
         let calls = message.tool_calls.iter().map(|call| &call.arguments);

@@ -22,7 +22,7 @@ use crate::openai::completion::{Finish, Usage};
 use crate::records::RecordError;
 
 /// As long as OpenAI's SDKs wait for an answer: whoever still queues then has given up.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// Where a complete answer is kept.
 pub(super) struct Keep {

@@ -73,6 +73,7 @@ pub(super) fn check(request: ChatRequest, tenant: &str) -> Result<Asked, Invalid
     })
 }
 
+/// A name that may be a model's.
 pub(super) fn check_model(model: &str) -> Result<(), Invalid> {
     if model.is_empty() {
         return Err(invalid("model", None, "you must provide a model parameter"));

@@ -38,7 +38,7 @@ async fn child() {
     config.limits.tokens_per_minute = 1 << 40;
     let data = DataDir::prepare(&config.data.dir).expect("a data directory");
     let data = Data::open(&data).await.expect("a database");
-    let models = Registry::new(engines(4, CLIENTS).1);
+    let models = Registry::new(engines(4, CLIENTS).1, Vec::new());
     let app = App::new(config, Clock::system(), data, models).expect("an app");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await

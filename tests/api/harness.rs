@@ -12,7 +12,7 @@ use microllm::auth::{Passwords, set_up};
 use microllm::clock::Clock;
 use microllm::config::{Config, Sources};
 use microllm::engine::admission::Admission;
-use microllm::engine::registry::{Registry, ServedModel};
+use microllm::engine::registry::{Registry, ServedEmbedder, ServedModel};
 use microllm::limits::Limits;
 use microllm::records::UsageRow;
 use microllm::store::DataDir;
@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::embedder::{Habit, ScriptedEmbedder};
 use crate::engine::{Script, Scripted};
 
 /// Every model is named after what it does.
@@ -38,6 +39,13 @@ const MODELS: [(&str, Script); 11] = [
     ("panic", Script::PanicPrepare),
 ];
 
+const EMBEDDERS: [(&str, Habit); 4] = [
+    ("embed", Habit::Embeds),
+    ("embed-gate", Habit::Gate),
+    ("embed-fail", Habit::Fails),
+    ("embed-forget", Habit::Forgets),
+];
+
 /// The address of the first administrator.
 pub const ADMIN: &str = "admin@example.org";
 
@@ -52,6 +60,8 @@ pub struct Server {
     pub serving: JoinHandle<std::io::Result<()>>,
     engines: HashMap<&'static str, Arc<Scripted>>,
     models: Vec<ServedModel>,
+    embedders: HashMap<&'static str, Arc<ScriptedEmbedder>>,
+    served_embedders: Vec<ServedEmbedder>,
     dir: Arc<TempDir>,
 }
 
@@ -88,6 +98,19 @@ pub fn engines(
         })
         .collect();
     (engines.into_iter().collect(), served)
+}
+
+/// All habits, one request at a time and two more in the queue.
+fn embedders() -> (
+    HashMap<&'static str, Arc<ScriptedEmbedder>>,
+    Vec<ServedEmbedder>,
+) {
+    let embedders = EMBEDDERS.map(|(id, habit)| (id, Arc::new(ScriptedEmbedder::new(id, habit))));
+    let served = embedders.iter().map(|(_, embedder)| ServedEmbedder {
+        model: embedder.clone(),
+        admission: Admission::new(1, 2),
+    });
+    (embedders.clone().into(), served.collect())
 }
 
 impl Server {
@@ -152,6 +175,7 @@ impl Server {
         let shutdown = CancellationToken::new();
         let serving = microllm::http::serve(app.clone(), listener, shutdown.clone());
         let (engines, models) = engines(1, 2);
+        let (embedders, served_embedders) = embedders();
         Self {
             address,
             key: credentials.key,
@@ -166,12 +190,15 @@ impl Server {
             serving: tokio::spawn(serving),
             engines,
             models,
+            embedders,
+            served_embedders,
             dir,
         }
     }
 
     pub fn load(&self) {
-        self.app.models.set(self.models.clone());
+        let (models, embedders) = (self.models.clone(), self.served_embedders.clone());
+        self.app.models.set(models, embedders);
     }
 
     /// Limits that know only what is in the records.
@@ -191,6 +218,16 @@ impl Server {
     pub fn model(&self, id: &str) -> &ServedModel {
         let found = self.models.iter().find(|m| m.engine.info().id == id);
         found.expect("a model")
+    }
+
+    pub fn embedder(&self, id: &str) -> &ScriptedEmbedder {
+        self.embedders.get(id).expect("a habit")
+    }
+
+    pub fn served_embedder(&self, id: &str) -> &ServedEmbedder {
+        let mut all = self.served_embedders.iter();
+        all.find(|served| served.model.info().id == id)
+            .expect("a model")
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -225,6 +262,12 @@ impl Server {
     /// Sends a chat request that must fail; its `error`.
     pub async fn refusal(&self, status: u16, body: &Value) -> Value {
         error_of(status, self.chat(body).send().await.expect("a response")).await
+    }
+
+    /// A request for embeddings, ready to be sent.
+    pub fn embed(&self, body: &Value) -> reqwest::RequestBuilder {
+        let request = self.client.post(self.url("/v1/embeddings"));
+        request.bearer_auth(&self.key).json(body)
     }
 
     pub async fn rows(&self) -> Vec<UsageRow> {

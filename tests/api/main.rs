@@ -10,6 +10,8 @@ mod cache_shared;
 mod chat;
 mod completions;
 mod crash;
+mod embedder;
+mod embeddings;
 mod engine;
 mod errors;
 mod generated;

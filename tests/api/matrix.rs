@@ -42,6 +42,7 @@ POST   /auth/second_factor/recovery_codes person {"code": "x"}
 POST   /auth/second_factor/remove        person  {"password": "x", "code": "x"}
 
 POST   /v1/chat/completions              models model.request  {"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}
+POST   /v1/embeddings                    models model.request  {"model": "embed", "input": "Hi"}
 POST   /v1/completions                   models model.request  {"model": "echo", "prompt": "Hi"}
 GET    /v1/chat/completions              models stored_completions.read
 GET    /v1/chat/completions/{completion_id}    models stored_completions.read
@@ -63,6 +64,7 @@ GET    /v1/organization/audit_logs/export        org audit.read
 GET    /v1/organization/usage/export             org usage.read
 GET    /v1/organization/costs                    owned usage.read
 GET    /v1/organization/usage/completions        owned usage.read
+GET    /v1/organization/usage/embeddings         owned usage.read
 GET    /v1/organization/usage/moderations        owned usage.read
 GET    /v1/organization/usage/{kind}             owned usage.read
 GET    /v1/organization/cache                    org usage.read

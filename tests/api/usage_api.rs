@@ -12,8 +12,7 @@ const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
 const COMPLETIONS: &str = "/organization/usage/completions";
 const COSTS: &str = "/organization/costs";
-const EMPTY: [(&str, &str); 9] = [
-    ("embeddings", "model"),
+const EMPTY: [(&str, &str); 8] = [
     ("images", "size"),
     ("audio_speeches", "api_key_id"),
     ("audio_transcriptions", "project_id"),

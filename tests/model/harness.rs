@@ -16,12 +16,17 @@ use tokio::runtime::Runtime;
 /// The engine outlives any single test, so its tasks need a runtime that does too.
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
-static MODEL: LazyLock<InstalledModel> = LazyLock::new(|| {
+/// Where the tests' models are kept from one run to the next.
+pub fn library() -> Library {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
         .expect("a cache directory");
-    let library = Library::open(&cache.join("microllm/test-models")).expect("a library");
+    Library::open(&cache.join("microllm/test-models")).expect("a library")
+}
+
+static MODEL: LazyLock<InstalledModel> = LazyLock::new(|| {
+    let library = library();
     RUNTIME
         .block_on(library.ensure(DEFAULT_MODEL, &Progress::stderr()))
         .expect("the default model")

@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod answers;
+mod embeddings;
 mod forms;
 mod harness;
 mod limits;

@@ -240,7 +240,7 @@ fn resumes_at(response: &Response, done: u64) -> bool {
         .is_some_and(|range| range.starts_with(&format!("bytes {done}-")))
 }
 
-/// Where a verified original lies.
+/// Where a verified original lies, whatever its format is.
 pub fn cached(cache: &Path, sha256: &str) -> PathBuf {
     cache.join(format!("{sha256}.gguf"))
 }

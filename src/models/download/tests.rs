@@ -8,7 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::models::catalog::{Entry, Source};
+use crate::models::ModelKind;
+use crate::models::catalog::{Beside, Entry, Source};
 use crate::models::error::ModelError;
 use crate::models::fetch::{self, Trust};
 
@@ -213,7 +214,9 @@ async fn the_hub_is_asked_for_digest_and_size() {
 fn entry(sha256: Option<String>, urls: &[&str]) -> Entry {
     Entry {
         id: "m".into(),
+        kind: ModelKind::Chat,
         file: "model.gguf".into(),
+        beside: Vec::new(),
         architecture: "llama".into(),
         quantization: "Q8_0".into(),
         parameters: "1B".into(),
@@ -247,6 +250,28 @@ async fn sources_are_tried_in_order() {
     let error = fetch::obtain(&hopeless, cache.path(), &Progress::hidden()).await;
     let text = error.expect_err("no source").to_string();
     assert!(text.contains(NOWHERE) && text.contains("404"), "{text}");
+}
+
+#[tokio::test]
+async fn what_lies_beside_a_file_is_fetched_and_checked_too() {
+    let cache = tempfile::tempdir().expect("a directory");
+    let good = host(BODY, Manner::Good).await;
+    let mut entry = entry(None, &[&good.url]);
+    entry.beside = vec![Beside {
+        file: "config.json".into(),
+        sha256: expected(BODY).sha256.expect("a digest"),
+    }];
+    let fetched = fetch::obtain(&entry, cache.path(), &Progress::hidden()).await;
+    let [(name, path)] = &fetched.expect("both").beside[..] else {
+        panic!("one file lies beside it");
+    };
+    assert_eq!(name, "config.json");
+    assert_eq!(fs::read(path).expect("a file"), BODY);
+
+    entry.beside[0].sha256 = "0".repeat(64);
+    let error = fetch::obtain(&entry, cache.path(), &Progress::hidden()).await;
+    let text = error.expect_err("another file").to_string();
+    assert!(text.contains("sha256"), "{text}");
 }
 
 #[tokio::test]

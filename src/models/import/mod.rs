@@ -1,6 +1,7 @@
 //! From a GGUF file to a directory that the engine loads: weights it is fast with, and a tokenizer
 //! and a template that say exactly what the file's metadata says.
 
+mod embedding;
 mod gguf;
 #[cfg(test)]
 mod golden;
@@ -15,11 +16,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
+pub use self::embedding::embedding;
 use self::gguf::Gguf;
 use self::tokenizer::GgufTokenizer;
-use super::InstalledModel;
 use super::digest;
 use super::error::{ModelError, Part, Refusal};
+use super::{InstalledModel, ModelKind};
 use crate::engine::mistral::template::{ChatTemplate, Conversation, RenderError};
 use crate::engine::{Message, Role};
 
@@ -105,6 +107,7 @@ pub fn convert(
         id: identity.id,
         weights_sha256: digest::of_file(&target)?,
         weights,
+        kind: ModelKind::Chat,
         architecture,
         quantization,
         context_length,

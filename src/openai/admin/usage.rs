@@ -17,6 +17,10 @@ object! {
     CompletionsUsageObject = "organization.usage.completions.result"
 }
 object! {
+    /// The usage of embeddings.
+    EmbeddingsUsageObject = "organization.usage.embeddings.result"
+}
+object! {
     /// The usage of moderations.
     ModerationsUsageObject = "organization.usage.moderations.result"
 }
@@ -121,6 +125,30 @@ pub struct CompletionsUsage {
     pub service_tier: Option<String>,
     /// `unlabeled`: this server knows no other.
     pub api_source: Option<String>,
+}
+
+/// What embeddings are told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum EmbeddingsGroup {
+    ProjectId,
+    UserId,
+    ApiKeyId,
+    Model,
+}
+
+/// The embeddings of a bucket, or of one group in it. What was not grouped by is null.
+#[derive(Debug, Clone, Serialize, Object)]
+pub struct EmbeddingsUsage {
+    pub object: EmbeddingsUsageObject,
+    pub input_tokens: i64,
+    /// Requests that reached a model, whatever became of them.
+    pub num_model_requests: i64,
+    pub project_id: Option<String>,
+    /// Null also for what no person used.
+    pub user_id: Option<String>,
+    pub api_key_id: Option<String>,
+    pub model: Option<String>,
 }
 
 /// What moderations are told apart by.

@@ -52,7 +52,7 @@ impl LimitsApi {
         let rows = app.store.rate_limits(&project_id).await?;
         let served = app.models.all().map_err(|error| ApiError::from(&error))?;
         let limits = served.iter().map(|model| {
-            let id = &model.engine.info().id;
+            let id = &model.id;
             let row = rows.iter().find(|row| &row.model == id).cloned();
             shown(&app, id, &row.unwrap_or_default())
         });
@@ -83,7 +83,7 @@ impl LimitsApi {
         let model = rate_limit_id.strip_prefix("rl-").unwrap_or_default();
         let served = app
             .models
-            .get(model)
+            .info(model)
             .map_err(|error| ApiError::from(&error))?;
         served.ok_or_else(|| ApiError::missing("rate limit"))?;
         let asked = request.0;

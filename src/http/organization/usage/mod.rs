@@ -18,10 +18,10 @@ use crate::http::query::List;
 use crate::http::spec::Tag;
 use crate::openai::admin::usage::{
     Amount, BucketWidth, CompletionsGroup, CompletionsUsage, CompletionsUsageObject, Costs,
-    CostsGroup, CostsObject, CostsWidth, ModerationsGroup, ModerationsUsage,
-    ModerationsUsageObject, NoUsage, UsagePage, UsageResult,
+    CostsGroup, CostsObject, CostsWidth, EmbeddingsGroup, EmbeddingsUsage, EmbeddingsUsageObject,
+    ModerationsGroup, ModerationsUsage, ModerationsUsageObject, NoUsage, UsagePage, UsageResult,
 };
-use crate::pipeline::{CHAT, COMPLETIONS, MODERATION_MODEL};
+use crate::pipeline::{CHAT, COMPLETIONS, EMBEDDINGS, MODERATION_MODEL};
 use crate::records::MODERATIONS;
 use crate::store::{Store, StoreError, UsageGroups, UsageQuestion, UsageSum, Width};
 
@@ -101,6 +101,67 @@ impl UsageApi {
         Ok(Json(page.await?))
     }
 
+    /// Tell how many requests for embeddings there were, and the tokens that were read.
+    #[oai(
+        path = "/usage/embeddings",
+        method = "get",
+        operation_id = "usage-embeddings"
+    )]
+    async fn embeddings(
+        &self,
+        admin: Admin,
+        app: Data<&App>,
+        /// Unix seconds.
+        start_time: Query<i64>,
+        /// Unix seconds, exclusive; without it: now.
+        end_time: Query<Option<i64>>,
+        /// As of completions.
+        bucket_width: Query<Option<BucketWidth>>,
+        /// Buckets on a page, as of completions.
+        limit: Query<Option<i64>>,
+        /// `next_page` of the page before.
+        page: Query<Option<String>>,
+        #[oai(name = "group_by[]")] group_by: List<EmbeddingsGroup>,
+        #[oai(name = "project_ids[]")] project_ids: List<String>,
+        #[oai(name = "user_ids[]")] user_ids: List<String>,
+        #[oai(name = "api_key_ids[]")] api_key_ids: List<String>,
+        #[oai(name = "models[]")] models: List<String>,
+    ) -> Result<Json<UsagePage<EmbeddingsUsage>>, ApiError> {
+        let projects = visible(&admin.0, project_ids.given())?;
+        let asked = Asked {
+            start_time: start_time.0,
+            end_time: end_time.0,
+            limit: limit.0,
+            page: page.0,
+        };
+        let range = asked.usage(width(bucket_width.0), app.clock.now_secs())?;
+        let by = |group| group_by.0.contains(&group);
+        let question = UsageQuestion {
+            groups: UsageGroups {
+                project: by(EmbeddingsGroup::ProjectId),
+                user: by(EmbeddingsGroup::UserId),
+                key: by(EmbeddingsGroup::ApiKeyId),
+                model: by(EmbeddingsGroup::Model),
+            },
+            projects,
+            users: user_ids.given(),
+            keys: api_key_ids.given(),
+            models: models.given(),
+            endpoints: Some(&[EMBEDDINGS]),
+            ..range.question()
+        };
+        let page = answer(&app.store, range, question, |sum| EmbeddingsUsage {
+            object: EmbeddingsUsageObject::It,
+            input_tokens: sum.input_tokens,
+            num_model_requests: sum.requests,
+            project_id: sum.project_id,
+            user_id: sum.user_id,
+            api_key_id: sum.api_key_id,
+            model: sum.model,
+        });
+        Ok(Json(page.await?))
+    }
+
     /// Tell how many moderations were asked for.
     #[oai(
         path = "/usage/moderations",
@@ -161,9 +222,8 @@ impl UsageApi {
     }
 
     /// Tell what was used of a kind that this server does not do yet, which is nothing:
-    /// `embeddings`, `images`, `audio_speeches`, `audio_transcriptions`,
-    /// `vector_stores`, `code_interpreter_sessions`, `file_search_calls`, `web_search_calls`,
-    /// `decisions`. Filters are accepted and make no difference.
+    /// `images`, `audio_speeches`, `audio_transcriptions`, `vector_stores`,
+    /// `code_interpreter_sessions`, `file_search_calls`, `web_search_calls`, `decisions`. Filters are accepted and make no difference.
     #[oai(
         path = "/usage/:kind",
         method = "get",
@@ -261,7 +321,7 @@ impl UsageApi {
 /// What the kinds that this server does not do can be grouped by.
 fn groups(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
-        "embeddings" | "audio_speeches" | "audio_transcriptions" => {
+        "audio_speeches" | "audio_transcriptions" => {
             &["project_id", "user_id", "api_key_id", "model"]
         }
         "images" => &[
