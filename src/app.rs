@@ -290,6 +290,15 @@ impl App {
         }
     }
 
+    /// Puts the model's own name in place of an alias. Of a model that somebody may not use, nobody
+    /// tells them the name.
+    pub fn resolve(&self, principal: &Principal, name: &mut String) {
+        let target = self.config.aliases.get(name);
+        if let Some(target) = target.filter(|target| principal.models.allows(target)) {
+            name.clone_from(target);
+        }
+    }
+
     /// The names of the models that somebody may use; none while they are being loaded.
     pub fn models_of(&self, principal: &Principal) -> Vec<String> {
         let served = self.models.all().unwrap_or_default();

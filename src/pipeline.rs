@@ -41,7 +41,7 @@ use crate::auth::Principal;
 use crate::cache::{Controls, Key, Plan, Question, Recorded, Status, Turn};
 use crate::config::Price;
 use crate::engine::registry::ServedModel;
-use crate::engine::{EngineError, Message, Prepared};
+use crate::engine::{EngineError, Message, Prepared, Sampling};
 use crate::http::error::ApiError;
 use crate::limits::{LimitError, RateStatus};
 use crate::openai::chat::ChatRequest;
@@ -135,7 +135,8 @@ pub enum Failure {
 ///
 /// # Errors
 /// Anything that keeps the model from being asked. It is recorded by then.
-pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run, Failure> {
+pub async fn chat(app: &App, caller: Caller, mut request: ChatRequest) -> Result<Run, Failure> {
+    app.resolve(&caller.principal, &mut request.model);
     let stream = request.stream.unwrap_or(false);
     let mut ledger = Ledger::open(app, &caller, CHAT, &request.model, stream);
     let asking = Asking::Chat(Box::new(request));
@@ -153,8 +154,9 @@ pub async fn chat(app: &App, caller: Caller, request: ChatRequest) -> Result<Run
 pub async fn complete(
     app: &App,
     caller: Caller,
-    request: CompletionRequest,
+    mut request: CompletionRequest,
 ) -> Result<(Run, Vec<String>), Failure> {
+    app.resolve(&caller.principal, &mut request.model);
     let stream = request.stream.unwrap_or(false);
     let many = matches!(request.prompt, Some(Prompt::Texts(_) | Prompt::Lists(_)));
     let mut ledger = Ledger::open(app, &caller, COMPLETIONS, &request.model, stream);
@@ -205,9 +207,13 @@ async fn answer(
         .map_err(Invalid::from)?;
     let moderation = request.moderation();
     let mut storing = request.storing(app, caller)?;
-    let mut asked = request.check(&principal.project_id)?;
+    let openai = Sampling::default();
+    let defaults = model.as_ref().map_or(&openai, |model| &model.defaults);
+    let mut asked = request.check(&principal.project_id, defaults)?;
     let model = model?;
-    asked.read(&*model.engine)?;
+    let since = Instant::now();
+    asked.read(&*model.engine).await?;
+    caller.waited.add(since.elapsed());
     let n = asked
         .n
         .saturating_mul(u32::try_from(asked.raw.len().max(1)).unwrap_or(u32::MAX));

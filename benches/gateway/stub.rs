@@ -8,7 +8,7 @@ use microllm::engine::admission::{Admission, Place};
 use microllm::engine::registry::ServedModel;
 use microllm::engine::{
     Engine, EngineError, Event, FinishReason, GenerateRequest, Generation, ModelInfo, Prepared,
-    TokenUsage,
+    Sampling, TokenUsage,
 };
 use tokio::sync::mpsc;
 
@@ -36,6 +36,7 @@ pub fn models() -> Vec<ServedModel> {
             takes: Duration::from_millis(milliseconds),
         }),
         admission: Admission::new(AT_ONCE, AT_ONCE),
+        defaults: Sampling::default(),
     };
     vec![model("stub", 0), model("stub-60ms", 60)]
 }
@@ -59,7 +60,7 @@ impl Engine for Stub {
         })
     }
 
-    fn text_of(&self, _: &[u32]) -> Result<String, EngineError> {
+    async fn text_of(&self, _: &[u32]) -> Result<String, EngineError> {
         Ok(String::new())
     }
 

@@ -24,7 +24,9 @@ def free_port() -> int:
 class Server:
     """`microllm init` once, then `start`, `stop` and `kill` as often as wanted."""
 
-    def __init__(self, data_dir: Path, **settings: object):
+    def __init__(self, data_dir: Path, config: Path | None = None, **settings: object):
+        self.options = ["--data-dir", str(data_dir)]
+        self.options += ["--config", str(config)] if config else []
         self.binary = os.environ["MICROLLM_BIN"]
         self.data_dir = data_dir
         self.log = data_dir.with_suffix(".log")
@@ -38,14 +40,14 @@ class Server:
         self.admin_password = credentials["admin_password"]
 
     def command(self, *args: str) -> str:
-        command = [self.binary, *args, "--data-dir", str(self.data_dir)]
+        command = [self.binary, *args, *self.options]
         done = subprocess.run(command, env=self.env, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def start(self) -> "Server":
         self.port = free_port()
-        command = [self.binary, "serve", "--data-dir", str(self.data_dir)]
+        command = [self.binary, "serve", *self.options]
         command += ["--listen", f"127.0.0.1:{self.port}"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

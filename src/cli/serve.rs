@@ -142,7 +142,7 @@ where
 async fn load(config: Arc<Config>, models: Registry) -> anyhow::Result<()> {
     use crate::engine::load;
     let library = crate::models::Library::open(&config.data.dir.join("models"))?;
-    let served = load::served_models(&config.engine, &library).await?;
+    let served = load::served_models(&config, &library).await?;
     let embedders = load::served_embedders(&config.embeddings, &library).await?;
     models.set(served, embedders);
     Ok(())

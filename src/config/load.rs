@@ -125,6 +125,7 @@ impl Sources {
         if embeddings.model == engine.model {
             return refuse("embeddings.model", "must not be the model of engine.model");
         }
+        self.check_models(&config)?;
         let server = &config.server;
         if !is_host_and_port(&server.listen) {
             let reason = "must be HOST:PORT, such as \"127.0.0.1:8080\"";
@@ -194,6 +195,48 @@ impl Sources {
             config.data.dir = dir;
         }
         Ok(config)
+    }
+
+    fn check_models(&self, config: &Config) -> Result<(), ConfigError> {
+        let refuse = |key: &str, reason: &str| Err(key_error(key, reason.into(), self.origin(key)));
+        let engine = &config.engine;
+        // A month, and ten minutes: clients do not wait longer.
+        if engine.unload_after_seconds > 2_592_000 {
+            return refuse("engine.unload_after_seconds", "must be 2592000 at most");
+        }
+        if engine.load_wait_seconds > 600 {
+            return refuse("engine.load_wait_seconds", "must be 600 at most");
+        }
+        if engine.memory_mib > 1 << 24 {
+            return refuse("engine.memory_mib", "must be 16777216 (16 TiB) at most");
+        }
+        for (id, model) in &config.models {
+            if id == &config.embeddings.model {
+                let reason = "must not be the model of embeddings.model";
+                return refuse(&format!("models.{id}"), reason);
+            }
+            if let Err((name, range)) = model.sampling.check() {
+                return refuse(&format!("models.{id}.sampling.{name}"), range);
+            }
+        }
+        let is_served = |id: &String| {
+            [&engine.model, &config.embeddings.model].contains(&id)
+                || config.models.contains_key(id)
+        };
+        for (alias, target) in &config.aliases {
+            let key = format!("aliases.{alias}");
+            if alias.is_empty() || is_served(alias) {
+                return refuse(&key, "must be another name than those of the models");
+            }
+            if !is_served(target) {
+                let reason = format!(
+                    "'{target}' is not served: it is neither engine.model nor embeddings.model, \
+                     and not in [models]"
+                );
+                return refuse(&key, &reason);
+            }
+        }
+        Ok(())
     }
 
     fn check_auth(&self, auth: &AuthConfig) -> Result<(), ConfigError> {

@@ -16,6 +16,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::models::SamplingDefaults;
+
 /// Everything that can be set. What each key means is said in `config/microllm.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +27,10 @@ pub struct Config {
     pub data: DataConfig,
     pub engine: EngineConfig,
     pub embeddings: EmbeddingsConfig,
+    /// How single models are served, by their ids.
+    pub models: BTreeMap<String, ModelConfig>,
+    /// Other names, and the models that they stand for.
+    pub aliases: BTreeMap<String, String>,
     pub limits: LimitsConfig,
     /// By model.
     pub prices: BTreeMap<String, Price>,
@@ -193,6 +199,34 @@ pub struct EngineConfig {
     pub prefix_cache_mib: u64,
     /// 0: what the context leaves.
     pub default_max_tokens: u32,
+    /// Of all loaded models; 0: no bound.
+    pub memory_mib: u64,
+    /// 0: never.
+    pub unload_after_seconds: u64,
+    pub load_wait_seconds: u64,
+}
+
+/// How a model is served.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    pub load: LoadRule,
+    pub sampling: SamplingDefaults,
+    /// Instead of the model's own; empty: that.
+    pub chat_template: PathBuf,
+}
+
+/// When a model is in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadRule {
+    /// From when it is first asked for.
+    #[default]
+    OnDemand,
+    /// From the start.
+    Start,
+    /// From the start, and never unloaded.
+    Always,
 }
 
 /// What turns texts into vectors.

@@ -1,17 +1,24 @@
 //! From configuration to served models.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt;
+
+use super::Engine;
 use super::admission::Admission;
 use super::bert::BertEmbedder;
-use super::mistral::{LoadError, MistralEngine, Options};
+use super::mistral::{LoadError, MistralEngine, Options, describe};
+use super::pool::{Load, Pool, PoolError, PoolOptions, Pooled};
 use super::registry::{ServedEmbedder, ServedModel};
-use crate::config::{EmbeddingsConfig, EngineConfig};
+use crate::config::{Config, EmbeddingsConfig, LoadRule, ModelConfig};
+use crate::models::catalog::Catalog;
 use crate::models::error::ModelError;
 use crate::models::{InstalledModel, Library, ModelKind, Progress};
 
-/// Answers generated at the same time: see `docs/performance.md` for what more of them would bring
-/// and cost.
+/// Answers generated at the same time by one model: see `docs/performance.md` for what more of them
+/// would bring and cost.
 const ANSWERS_AT_ONCE: usize = 1;
 
 /// No model can be served.
@@ -27,29 +34,131 @@ pub enum StartError {
         id: String,
         kind: ModelKind,
     },
+    #[error("models.{id}.chat_template: cannot read {}: {source}", path.display())]
+    Template {
+        id: String,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("engine.memory_mib: '{id}', with all that is never unloaded, takes about {needed} MiB")]
+    Memory { id: String, needed: u64 },
+    #[error("the model '{id}' cannot be loaded: {source}")]
+    Pool { id: String, source: PoolError },
     #[error("loading was interrupted: {0}")]
     Interrupted(#[from] tokio::task::JoinError),
 }
 
-/// Fetches the configured model if it is not installed, and loads it.
+/// Fetches the configured models that are not installed, and loads those that are to be there from
+/// the start.
 ///
 /// # Errors
-/// It is unknown, cannot be had, or cannot be loaded.
+/// One is unknown, cannot be had, or cannot be loaded.
 pub async fn served_models(
-    config: &EngineConfig,
+    config: &Config,
     library: &Library,
 ) -> Result<Vec<ServedModel>, StartError> {
-    let model = installed("engine.model", &config.model, ModelKind::Chat, library).await?;
-    let options = Options {
-        reuse_bytes: usize::try_from(config.prefix_cache_mib.saturating_mul(1 << 20))
+    let engine = &config.engine;
+    let pool = Pool::new(PoolOptions {
+        memory: engine.memory_mib.saturating_mul(1 << 20),
+        idle: Duration::from_secs(engine.unload_after_seconds),
+        patience: Duration::from_secs(engine.load_wait_seconds),
+    });
+    let first = ModelConfig::default();
+    let first = config.models.get(&engine.model).unwrap_or(&first);
+    let others = config.models.iter().filter(|(id, _)| **id != engine.model);
+    let all = others.map(|(id, model)| ("models", id, model, model.load));
+    let catalog = Catalog::built_in()?;
+    let (mut served, mut at_start) = (Vec::new(), Vec::new());
+    let (mut pinned, mut largest) = (0, (0, String::new()));
+    for (key, id, model, rule) in
+        std::iter::once(("engine.model", &engine.model, first, LoadRule::Always)).chain(all)
+    {
+        let installed = installed(key, id, ModelKind::Chat, library).await?;
+        let options = options(config, id, model).await?;
+        let size = size(&installed, &options);
+        let is_pinned = rule == LoadRule::Always;
+        if is_pinned {
+            pinned += size;
+        } else if size > largest.0 {
+            largest = (size, id.clone());
+        }
+        let pooled = add(&pool, installed, options, size, is_pinned);
+        if rule != LoadRule::OnDemand {
+            at_start.push(pooled.clone());
+        }
+        let recommended = catalog.get(id).map(|entry| entry.sampling);
+        served.push(ServedModel {
+            engine: pooled,
+            admission: Admission::new(ANSWERS_AT_ONCE, engine.max_queue),
+            defaults: model.sampling.or(recommended.unwrap_or_default()).into(),
+        });
+    }
+    let needed = (pinned + largest.0).div_ceil(1 << 20);
+    if engine.memory_mib > 0 && needed > engine.memory_mib {
+        let id = Some(largest.1).filter(|id| !id.is_empty());
+        let id = id.unwrap_or_else(|| engine.model.clone());
+        return Err(StartError::Memory { id, needed });
+    }
+    for model in at_start {
+        model.load().await.map_err(|source| {
+            let id = model.info().id.clone();
+            StartError::Pool { id, source }
+        })?;
+    }
+    tokio::spawn(pool.watch());
+    Ok(served)
+}
+
+async fn options(config: &Config, id: &str, model: &ModelConfig) -> Result<Options, StartError> {
+    let engine = &config.engine;
+    let path = model.chat_template.clone();
+    let mut template = None;
+    if !path.as_os_str().is_empty() {
+        let read = tokio::fs::read_to_string(&path).await;
+        let text = read.map_err(|source| {
+            let id = id.to_owned();
+            StartError::Template { id, path, source }
+        })?;
+        template = Some(text.into());
+    }
+    Ok(Options {
+        reuse_bytes: usize::try_from(engine.prefix_cache_mib.saturating_mul(1 << 20))
             .unwrap_or(usize::MAX),
-        max_context: config.context_length,
-    };
-    let engine = load(model, options).await?;
-    Ok(vec![ServedModel {
-        engine: Arc::new(engine),
-        admission: Admission::new(ANSWERS_AT_ONCE, config.max_queue),
-    }])
+        max_context: engine.context_length,
+        chat_template: template,
+    })
+}
+
+/// About how many bytes a loaded model takes: its weights, the widened table of its tokens and what
+/// it computes with, measured as twice the file, and the work of earlier prompts.
+fn size(model: &InstalledModel, options: &Options) -> u64 {
+    let file = file_size(&model.dir.join(&model.weights));
+    let reuse = u64::try_from(options.reuse_bytes).unwrap_or(u64::MAX);
+    file.saturating_mul(2).saturating_add(reuse)
+}
+
+fn file_size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |about| about.len())
+}
+
+fn add(
+    pool: &Arc<Pool>,
+    model: InstalledModel,
+    options: Options,
+    size: u64,
+    is_pinned: bool,
+) -> Arc<Pooled> {
+    let info = describe(&model, &options);
+    let load: Load = Arc::new(move || {
+        let (model, options) = (model.clone(), options.clone());
+        async move {
+            let engine = load(model, options).await;
+            let engine = engine.map_err(|error| error.to_string())?;
+            Ok(Arc::new(engine) as Arc<dyn Engine>)
+        }
+        .boxed()
+    });
+    pool.add(info, size, is_pinned, load)
 }
 
 /// Fetches the configured embedding model, if one is configured, and loads it.

@@ -2,6 +2,7 @@
 //!
 //! - [`admission`]: who may generate now, who waits, who is turned away
 //! - [`registry`]: the models that are served, by name
+//! - [`pool`]: models that are loaded when they are asked for
 //! - [`embedding`]: texts to vectors
 //! - `load`: from configuration to served models
 //! - `mistral`: quantized models on this machine's processor (feature `mistral`)
@@ -9,6 +10,7 @@
 
 pub mod admission;
 pub mod embedding;
+pub mod pool;
 pub mod registry;
 
 #[cfg(feature = "mistral")]
@@ -26,6 +28,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
+
+use crate::models::SamplingDefaults;
 
 /// One loaded model that turns prompts into text.
 #[async_trait]
@@ -45,7 +49,7 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// [`EngineError::ContextLength`], and [`EngineError::Invalid`] for a token that the model does
     /// not have.
-    fn text_of(&self, tokens: &[u32]) -> Result<String, EngineError>;
+    async fn text_of(&self, tokens: &[u32]) -> Result<String, EngineError>;
 
     /// Starts generating. Dropping the returned [`Generation`] stops the model within one token.
     /// The engine holds on to the place until the model is free: who leaves while a long prompt
@@ -58,6 +62,25 @@ pub trait Engine: Send + Sync {
 
     /// Whether a request could be answered now.
     fn is_ready(&self) -> bool;
+
+    /// For listings.
+    fn state(&self) -> ModelState {
+        if self.is_ready() {
+            ModelState::Loaded
+        } else {
+            ModelState::Loading
+        }
+    }
+}
+
+/// Whether a model is in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelState {
+    Loaded,
+    /// Or starting over after a fault.
+    Loading,
+    /// It is loaded when somebody asks for it.
+    Unloaded,
 }
 
 /// What is known of a model before it is asked anything.
@@ -237,6 +260,21 @@ impl Default for Sampling {
             stop: Vec::new(),
             max_tokens: None,
             top_logprobs: None,
+        }
+    }
+}
+
+impl From<SamplingDefaults> for Sampling {
+    fn from(given: SamplingDefaults) -> Self {
+        let default = Self::default();
+        Self {
+            temperature: given.temperature.unwrap_or(default.temperature),
+            top_p: given.top_p.unwrap_or(default.top_p),
+            top_k: given.top_k.or(default.top_k),
+            min_p: given.min_p.or(default.min_p),
+            presence_penalty: given.presence_penalty.unwrap_or(default.presence_penalty),
+            frequency_penalty: given.frequency_penalty.unwrap_or(default.frequency_penalty),
+            ..default
         }
     }
 }

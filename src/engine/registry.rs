@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::admission::Admission;
 use super::embedding::EmbeddingModel;
-use super::{Engine, EngineError, ModelInfo};
+use super::{Engine, EngineError, ModelInfo, ModelState, Sampling};
 
 /// When to ask again while the models are being loaded.
 const LOADING_RETRY: Duration = Duration::from_secs(2);
@@ -15,6 +15,8 @@ const LOADING_RETRY: Duration = Duration::from_secs(2);
 pub struct ServedModel {
     pub engine: Arc<dyn Engine>,
     pub admission: Admission,
+    /// What holds where a request does not say.
+    pub defaults: Sampling,
 }
 
 /// A served embedding model and the queue in front of it.
@@ -71,12 +73,16 @@ impl Registry {
         Ok(models.chain(embedders).collect())
     }
 
-    /// What is known of the model of this name, if it is served.
+    /// What is known of the model of this name, if it is served, and whether it is in memory.
     ///
     /// # Errors
     /// [`EngineError::Unavailable`] while the models are being loaded.
-    pub fn info(&self, id: &str) -> Result<Option<&ModelInfo>, EngineError> {
-        Ok(self.all()?.into_iter().find(|info| info.id == id))
+    pub fn info(&self, id: &str) -> Result<Option<(&ModelInfo, ModelState)>, EngineError> {
+        if let Some(model) = self.get(id)? {
+            return Ok(Some((model.engine.info(), model.engine.state())));
+        }
+        let embedder = self.embedder(id)?;
+        Ok(embedder.map(|served| (served.model.info(), ModelState::Loaded)))
     }
 
     /// The model for conversations of this name, if it is served.

@@ -20,14 +20,14 @@ impl ModelsApi {
     #[oai(path = "/", method = "get", operation_id = "listModels")]
     async fn list(&self, key: ApiKey, app: Data<&App>) -> Result<Json<ModelList>, ApiError> {
         key.0.may(KeyScope::ModelRead)?;
-        let models = app.models.all().map_err(|error| ApiError::from(&error))?;
+        let mut names = app.models.all().map_err(|error| ApiError::from(&error))?;
+        names.retain(|info| key.0.models.allows(&info.id));
+        let names = names.iter().map(|info| &info.id);
+        let shown = names.chain(app.config.aliases.keys());
+        let shown: Result<Vec<_>, _> = shown.map(|name| shown_as(&app, &key, name)).collect();
         Ok(Json(ModelList {
             object: ListObject::List,
-            data: models
-                .iter()
-                .filter(|info| key.0.models.allows(&info.id))
-                .map(|info| Model::from(*info))
-                .collect(),
+            data: shown?.into_iter().flatten().collect(),
         }))
     }
 
@@ -41,12 +41,28 @@ impl ModelsApi {
         model: Path<String>,
     ) -> Result<Json<Model>, ApiError> {
         key.0.may(KeyScope::ModelRead)?;
-        let served = app
-            .models
-            .info(&model)
-            .map_err(|error| ApiError::from(&error))?;
-        let served = served.filter(|_| key.0.models.allows(&model));
-        let served = served.ok_or_else(|| ApiError::model_not_found(&model))?;
-        Ok(Json(Model::from(served)))
+        let shown = shown_as(&app, &key, &model)?;
+        Ok(Json(
+            shown.ok_or_else(|| ApiError::model_not_found(&model))?,
+        ))
     }
+}
+
+/// What there is under a name, if the caller may use it.
+fn shown_as(app: &App, key: &ApiKey, name: &str) -> Result<Option<Model>, ApiError> {
+    let mut id = name.to_owned();
+    app.resolve(&key.0, &mut id);
+    let served = app
+        .models
+        .info(&id)
+        .map_err(|error| ApiError::from(&error))?;
+    let served = served.filter(|_| key.0.models.allows(&id));
+    let model = served.map(|(info, state)| Model::new(info, state));
+    Ok(model.map(|model| {
+        if id == name {
+            model
+        } else {
+            model.called(name)
+        }
+    }))
 }

@@ -49,8 +49,12 @@ impl StoredApi {
             let code = Some("object_above_max_properties");
             return Err(ApiError::param("metadata", code, message));
         }
+        let mut model = model.0;
+        if let Some(model) = &mut model {
+            app.resolve(&key.0, model);
+        }
         let filter = StoredFilter {
-            model: model.0,
+            model,
             metadata: metadata.0,
         };
         let project = &key.0.project_id;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::ModelError;
-use super::{ModelKind, is_valid_id};
+use super::{ModelKind, SamplingDefaults, is_valid_id};
 
 /// All known models, the default first.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Entry {
     pub context_length: u32,
     /// Of the published file, in lower-case hex. Without it the first download is trusted.
     pub sha256: Option<String>,
+    /// What its publisher recommends.
+    #[serde(default)]
+    pub sampling: SamplingDefaults,
     /// Whether this very file has been run with this server.
     pub tested: bool,
     /// Tried in order.
@@ -97,6 +100,9 @@ impl Catalog {
             // They become names in a directory of ours.
             if !(entry.beside.iter()).all(|other| is_valid_id(&other.file)) {
                 return wrong("the name of a file beside it is not one");
+            }
+            if let Err((name, range)) = entry.sampling.check() {
+                return wrong(&format!("sampling.{name} {range}"));
             }
             match &entry.sha256 {
                 Some(digest) if !is_digest(digest) => return wrong("its sha256 is not one"),
@@ -165,6 +171,7 @@ mod tests {
             entry("a", "tested=true"),
             entry("a", "tested=false\nsha256='abc'"),
             entry("a", "tested=false\nsha='abc'"),
+            entry("a", "tested=false\nsampling={temperature=3}"),
             entry("a", "tested=false\nbeside=[{file='b', sha256='abc'}]"),
             entry(
                 "a",

@@ -9,10 +9,12 @@ mod fetch;
 pub mod import;
 pub(crate) mod library;
 mod progress;
+mod sampling;
 mod wheel;
 
 pub use library::Library;
 pub use progress::Progress;
+pub use sampling::SamplingDefaults;
 
 use std::path::PathBuf;
 

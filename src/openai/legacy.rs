@@ -56,10 +56,11 @@ pub struct CompletionRequest {
     pub stream_options: Option<StreamOptions>,
     /// Not supported, unless empty.
     pub suffix: Option<String>,
-    /// 0 always takes the likeliest token; higher values are more varied. Default 1.
+    /// 0 always takes the likeliest token; higher values are more varied. Default: the model's.
     #[oai(validator(minimum(value = "0"), maximum(value = "2")))]
     pub temperature: Option<f64>,
-    /// Choose among the likeliest tokens whose probabilities reach this sum. Default 1.
+    /// Choose among the likeliest tokens whose probabilities reach this sum. Default: the
+    /// model's.
     #[oai(validator(minimum(value = "0"), maximum(value = "1")))]
     pub top_p: Option<f64>,
     /// Choose among this many of the likeliest tokens. An extension; 0 or -1 turns it off.

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::cache::CacheParam;
+use crate::engine::Sampling;
 use crate::openai::chat::ChatRequest;
 use crate::openai::legacy::CompletionRequest;
 use crate::openai::moderation::ModerationParam;
@@ -56,14 +57,14 @@ impl Asking {
         }
     }
 
-    /// The request in the engine's terms.
+    /// The request in the engine's terms; `defaults` are the model's.
     ///
     /// # Errors
     /// [`Invalid`] names what the caller can mend.
-    pub(super) fn check(self, tenant: &str) -> Result<Asked, Invalid> {
+    pub(super) fn check(self, tenant: &str, defaults: &Sampling) -> Result<Asked, Invalid> {
         match self {
-            Self::Chat(request) => validate::check(*request, tenant),
-            Self::Completion(request) => prompts::check(*request, tenant),
+            Self::Chat(request) => validate::check(*request, tenant, defaults),
+            Self::Completion(request) => prompts::check(*request, tenant, defaults),
         }
     }
 }

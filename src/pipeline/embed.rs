@@ -50,8 +50,9 @@ pub struct Embedded {
 pub async fn embed(
     app: &App,
     caller: Caller,
-    request: EmbeddingRequest,
+    mut request: EmbeddingRequest,
 ) -> Result<Embedded, Failure> {
+    app.resolve(&caller.principal, &mut request.model);
     let mut ledger = Ledger::open(app, &caller, EMBEDDINGS, &request.model, false);
     match embedded(app, &caller, request, &mut ledger).await {
         Ok(embedded) => {

@@ -17,8 +17,13 @@ const DEFAULT_MAX_TOKENS: u32 = 16;
 const MOST_CANDIDATES: i64 = 20;
 const MOST_LOGPROBS: i64 = 5;
 
-/// Translates a request. `tenant` is whose earlier prompts may speed this one up.
-pub(super) fn check(request: CompletionRequest, tenant: &str) -> Result<Asked, Invalid> {
+/// Translates a request. `tenant` is whose earlier prompts may speed this one up; `defaults` hold
+/// where the request does not say.
+pub(super) fn check(
+    request: CompletionRequest,
+    tenant: &str,
+    defaults: &Sampling,
+) -> Result<Asked, Invalid> {
     check_model(&request.model)?;
     let streams = request.stream == Some(true);
     check_stream_options(request.stream_options.is_some(), streams)?;
@@ -41,7 +46,7 @@ pub(super) fn check(request: CompletionRequest, tenant: &str) -> Result<Asked, I
                        above 'n' cannot be streamed.";
         return Err(invalid("best_of", Some("invalid_value"), message));
     }
-    let sampling = sampling(&request, each > n)?;
+    let sampling = sampling(&request, each > n, defaults)?;
     let prompts = prompts(request.prompt)?;
     let most = usize::try_from(MOST_CHOICES / each).unwrap_or(1);
     if prompts.len() > most {
@@ -91,7 +96,11 @@ fn prompts(prompt: Option<Prompt>) -> Result<Vec<(RawPrompt, String)>, Invalid> 
     Ok(prompts)
 }
 
-fn sampling(request: &CompletionRequest, compares: bool) -> Result<Sampling, Invalid> {
+fn sampling(
+    request: &CompletionRequest,
+    compares: bool,
+    defaults: &Sampling,
+) -> Result<Sampling, Invalid> {
     let max_tokens = integer("max_tokens", request.max_tokens, 1..=i64::MAX)?;
     let logprobs = integer("logprobs", request.logprobs, 0..=MOST_LOGPROBS)?;
     if logprobs.is_some() && request.echo == Some(true) {
@@ -110,6 +119,7 @@ fn sampling(request: &CompletionRequest, compares: bool) -> Result<Sampling, Inv
         seed: request.seed,
         logit_bias: request.logit_bias.as_ref(),
         stop: request.stop.as_ref(),
+        defaults,
     })?;
     Ok(Sampling {
         max_tokens: Some(max_tokens.map_or(DEFAULT_MAX_TOKENS, saturated)),
@@ -123,11 +133,11 @@ impl Asked {
     ///
     /// # Errors
     /// [`EngineError`] for tokens that the model does not have, or more than it takes.
-    pub(super) fn read(&mut self, engine: &dyn Engine) -> Result<(), EngineError> {
+    pub(super) async fn read(&mut self, engine: &dyn Engine) -> Result<(), EngineError> {
         let texts = self.texts.iter_mut().zip(&mut self.generate.messages);
         for (raw, (text, message)) in self.raw.iter().zip(texts) {
             if let RawPrompt::Tokens(tokens) = raw {
-                *text = engine.text_of(tokens)?;
+                *text = engine.text_of(tokens).await?;
                 message.content.clone_from(text);
             }
         }

@@ -38,8 +38,13 @@ pub(super) struct Asked {
     pub(super) texts: Vec<String>,
 }
 
-/// Translates a request. `tenant` is whose earlier prompts may speed this one up.
-pub(super) fn check(request: ChatRequest, tenant: &str) -> Result<Asked, Invalid> {
+/// Translates a request. `tenant` is whose earlier prompts may speed this one up; `defaults` hold
+/// where the request does not say.
+pub(super) fn check(
+    request: ChatRequest,
+    tenant: &str,
+    defaults: &Sampling,
+) -> Result<Asked, Invalid> {
     check_model(&request.model)?;
     check_stream_options(
         request.stream_options.is_some(),
@@ -47,7 +52,7 @@ pub(super) fn check(request: ChatRequest, tenant: &str) -> Result<Asked, Invalid
     )?;
     refuse_unsupported(&request)?;
     let n = integer("n", request.n, 1..=MOST_CHOICES)?.unwrap_or(1);
-    let sampling = sampling(&request)?;
+    let sampling = sampling(&request, defaults)?;
     let effort = effort(request.reasoning_effort.as_deref())?;
     let wanted = wanted(
         request.tools,
@@ -144,7 +149,7 @@ fn effort(given: Option<&str>) -> Result<Option<Effort>, Invalid> {
         .transpose()
 }
 
-fn sampling(request: &ChatRequest) -> Result<Sampling, Invalid> {
+fn sampling(request: &ChatRequest, defaults: &Sampling) -> Result<Sampling, Invalid> {
     let max_tokens = integer("max_tokens", request.max_tokens, 1..=i64::MAX)?;
     let max_completion_tokens = integer(
         "max_completion_tokens",
@@ -167,6 +172,7 @@ fn sampling(request: &ChatRequest) -> Result<Sampling, Invalid> {
         seed: request.seed,
         logit_bias: request.logit_bias.as_ref(),
         stop: request.stop.as_ref(),
+        defaults,
     })?;
     Ok(Sampling {
         max_tokens: max_completion_tokens.or(max_tokens).map(saturated),
@@ -186,19 +192,23 @@ pub(super) struct Common<'a> {
     pub(super) seed: Option<i64>,
     pub(super) logit_bias: Option<&'a HashMap<String, f64>>,
     pub(super) stop: Option<&'a Stop>,
+    /// The model's.
+    pub(super) defaults: &'a Sampling,
 }
 
 /// Checks it; lengths and log probabilities are for the caller to add.
 pub(super) fn common(asked: &Common) -> Result<Sampling, Invalid> {
-    let default = Sampling::default();
+    let default = asked.defaults;
+    let top_k = integer("top_k", asked.top_k, -1..=i64::MAX)?;
     Ok(Sampling {
         temperature: decimal("temperature", asked.temperature, 0.0..=2.0)?
             .unwrap_or(default.temperature),
         top_p: decimal("top_p", asked.top_p, 0.0..=1.0)?.unwrap_or(default.top_p),
-        top_k: integer("top_k", asked.top_k, -1..=i64::MAX)?
-            .filter(|k| *k > 0)
-            .map(saturated),
-        min_p: decimal("min_p", asked.min_p, 0.0..=1.0)?,
+        top_k: match top_k {
+            None => default.top_k,
+            Some(k) => (k > 0).then(|| saturated(k)),
+        },
+        min_p: decimal("min_p", asked.min_p, 0.0..=1.0)?.or(default.min_p),
         presence_penalty: decimal("presence_penalty", asked.presence_penalty, -2.0..=2.0)?
             .unwrap_or(default.presence_penalty),
         frequency_penalty: decimal("frequency_penalty", asked.frequency_penalty, -2.0..=2.0)?
@@ -207,7 +217,7 @@ pub(super) fn common(asked: &Common) -> Result<Sampling, Invalid> {
         seed: asked.seed.map(i64::cast_unsigned),
         logit_bias: logit_bias(asked.logit_bias)?,
         stop: stop(asked.stop)?,
-        ..default
+        ..Sampling::default()
     })
 }
 

@@ -123,7 +123,7 @@ impl Engine for Scripted {
         })
     }
 
-    fn text_of(&self, tokens: &[u32]) -> Result<String, EngineError> {
+    async fn text_of(&self, tokens: &[u32]) -> Result<String, EngineError> {
         let unknown = |id: &u32| EngineError::Invalid {
             param: "prompt",
             message: format!("There is no token {id}."),

@@ -11,6 +11,7 @@ use microllm::app::{App, Data};
 use microllm::auth::{Passwords, set_up};
 use microllm::clock::Clock;
 use microllm::config::{Config, Sources};
+use microllm::engine::Sampling;
 use microllm::engine::admission::Admission;
 use microllm::engine::registry::{Registry, ServedEmbedder, ServedModel};
 use microllm::limits::Limits;
@@ -95,6 +96,7 @@ pub fn engines(
         .map(|(_, engine)| ServedModel {
             engine: engine.clone(),
             admission: Admission::new(concurrency, queue),
+            defaults: Sampling::default(),
         })
         .collect();
     (engines.into_iter().collect(), served)

@@ -26,6 +26,7 @@ mod matrix;
 mod queue;
 mod raw;
 mod redis;
+mod several;
 mod shutdown;
 mod spec;
 mod stored;

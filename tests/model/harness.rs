@@ -42,6 +42,7 @@ pub fn load(reuse_bytes: usize) -> MistralEngine {
     let options = Options {
         reuse_bytes,
         max_context: 0,
+        chat_template: None,
     };
     MistralEngine::load(MODEL.clone(), options).expect("the model loads")
 }

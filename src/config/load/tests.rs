@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::{LoadRule, ModelConfig};
 
 fn with_env(name: &str, value: &str) -> Result<Config, ConfigError> {
     Sources {
@@ -208,5 +209,43 @@ fn a_webhook_is_https_or_on_this_machine() {
         let refused = with_env(variable, wrong).unwrap_err().to_string();
         assert!(refused.contains("alerts.webhook"), "{refused}");
         assert!(!refused.contains(wrong), "it may hold a secret: {refused}");
+    }
+}
+
+#[test]
+fn models_and_aliases_are_checked_against_each_other() {
+    let config = with_file(
+        "[models.'Qwen3-0.6B']\nload = 'start'\nsampling = { temperature = 0.7, top_k = 20 }\n\
+         [models.other]\n\
+         [aliases]\n'GPT-4.1-mini' = 'Qwen3-0.6B'\n",
+    )
+    .expect("a configuration");
+    let model = &config.models["Qwen3-0.6B"];
+    assert_eq!(model.load, LoadRule::Start);
+    assert_eq!(model.sampling.temperature, Some(0.7));
+    assert_eq!(model.sampling.top_k, Some(20));
+    assert_eq!(config.models["other"], ModelConfig::default());
+    assert_eq!(config.aliases["GPT-4.1-mini"], "Qwen3-0.6B");
+    for (text, key) in [
+        ("[aliases]\na = 'b'\n", "aliases.a"),
+        (
+            "[models.a]\n[aliases]\na = 'smollm2-135m-instruct'\n",
+            "aliases.a",
+        ),
+        ("[models.a]\n[aliases]\nb = 'a'\nc = 'b'\n", "aliases.c"),
+        ("[models.a]\nload = 'never'\n", "models.a.load"),
+        ("[models.a]\nsize = 1\n", "models.a.size"),
+        (
+            "[models.a]\nsampling = { temperature = 3 }\n",
+            "models.a.sampling.temperature",
+        ),
+        ("[embeddings]\nmodel = 'a'\n[models.a]\n", "models.a"),
+        (
+            "[engine]\nload_wait_seconds = 601\n",
+            "engine.load_wait_seconds",
+        ),
+    ] {
+        let error = with_file(text).expect_err(text);
+        assert!(error.starts_with(&format!("{key}: ")), "{text}: {error}");
     }
 }

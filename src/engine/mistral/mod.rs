@@ -46,13 +46,15 @@ const IDLE: Duration = Duration::from_secs(1);
 const PROMPTS_AT_ONCE: usize = 2;
 
 /// How the engine uses the machine.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Bound of the prompt state kept between requests, in bytes; 0 keeps none.
     pub reuse_bytes: usize,
     /// Longest prompt and answer together, in tokens, where the model itself allows more; memory
     /// grows with it. 0 takes the model's own.
     pub max_context: u32,
+    /// Instead of the model's own.
+    pub chat_template: Option<Arc<str>>,
 }
 
 /// A loaded model.
@@ -93,12 +95,13 @@ impl MistralEngine {
     /// When a file is missing, or the model is not what its manifest says, or mistralrs cannot
     /// load it.
     pub fn load(model: InstalledModel, options: Options) -> Result<Self, LoadError> {
-        let encoder = ChatEncoder::load(&model).map_err(|error| LoadError {
+        let template = options.chat_template.as_deref();
+        let encoder = ChatEncoder::load(&model, template).map_err(|error| LoadError {
             id: model.id.clone(),
             reason: error.to_string(),
         })?;
         let encoder = Arc::new(encoder);
-        let info = describe(&model, options);
+        let info = describe(&model, &options);
         let end_token = model.eos_token_ids.first().copied().unwrap_or_default();
         let grammars = Arc::new(Grammars::new(end_token));
         let reuse_bytes = options.reuse_bytes;
@@ -120,7 +123,8 @@ impl MistralEngine {
     }
 }
 
-fn describe(model: &InstalledModel, options: Options) -> ModelInfo {
+/// What is known of an installed model before it is loaded.
+pub fn describe(model: &InstalledModel, options: &Options) -> ModelInfo {
     // mistralrs grows a sequence's state in steps, and fails when one would pass the context.
     let step = STATE_STEP as u32;
     let usable = (model.context_length / step).max(1) * step;
@@ -133,6 +137,7 @@ fn describe(model: &InstalledModel, options: Options) -> ModelInfo {
         model.weights_sha256.as_str(),
         env!("CARGO_PKG_VERSION"),
         "mistralrs 0.8.1",
+        options.chat_template.as_deref().unwrap_or_default(),
     ] {
         digest.update(part);
         digest.update([0]);
@@ -230,7 +235,7 @@ impl Engine for MistralEngine {
         })
     }
 
-    fn text_of(&self, tokens: &[u32]) -> Result<String, EngineError> {
+    async fn text_of(&self, tokens: &[u32]) -> Result<String, EngineError> {
         let limit = self.info.context_length;
         let length = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
         if length >= limit {

@@ -263,7 +263,7 @@ mod tests {
         let library = Library::open(&models.join("../test-models")).expect("a library");
         let model = library.ensure(DEFAULT_MODEL, &Progress::hidden()).await;
         let model = model.expect("the default model");
-        let encoder = Arc::new(ChatEncoder::load(&model).expect("an encoder"));
+        let encoder = Arc::new(ChatEncoder::load(&model, None).expect("an encoder"));
         let grammars = Arc::new(Grammars::new(model.eos_token_ids[0]));
         tokio::task::spawn_blocking(move || Runner::load(model, encoder, grammars, 256 << 20))
             .await

@@ -102,11 +102,12 @@ struct TokenizerConfig {
 }
 
 impl ChatEncoder {
-    /// Reads `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja` of a model.
+    /// Reads `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja` of a model;
+    /// `template` stands for the last.
     ///
     /// # Errors
     /// A file is missing or damaged.
-    pub fn load(model: &InstalledModel) -> Result<Self, LoadError> {
+    pub fn load(model: &InstalledModel, template: Option<&str>) -> Result<Self, LoadError> {
         let file = model.dir.join("tokenizer.json");
         let damaged = |reason: String| LoadError::File {
             path: file.display().to_string(),
@@ -126,7 +127,10 @@ impl ChatEncoder {
         drop(json);
 
         let config: TokenizerConfig = read_json(&model.dir.join("tokenizer_config.json"))?;
-        let template = read_text(&model.dir.join("chat_template.jinja"))?;
+        let template = match template {
+            Some(template) => template.to_owned(),
+            None => read_text(&model.dir.join("chat_template.jinja"))?,
+        };
         let tokens = tokens(&plain, &added);
         let longest = tokens.iter().map(|token| token.bytes.len()).max();
         let template = ChatTemplate::new(template, config.bos_token, config.eos_token)?;

@@ -225,6 +225,7 @@ fn entry(sha256: Option<String>, urls: &[&str]) -> Entry {
         size_bytes: None,
         context_length: 1,
         sha256,
+        sampling: crate::models::SamplingDefaults::default(),
         tested: false,
         sources: urls.iter().map(|url| Source::Url((*url).into())).collect(),
     }

@@ -68,7 +68,7 @@ static ENCODER: LazyLock<(ChatEncoder, Vec<u32>)> = LazyLock::new(|| {
     assert_eq!(model.quantization, "Q8_0");
     assert_eq!(model.context_length, 8192);
     assert_eq!(model.bos_token_id, None);
-    let encoder = ChatEncoder::load(&model).expect("an encoder");
+    let encoder = ChatEncoder::load(&model, None).expect("an encoder");
     (encoder, model.eos_token_ids)
 });
 

@@ -193,7 +193,7 @@ fn fast_weights_are_kept_byte_for_byte() {
 #[test]
 fn the_tokenizer_says_what_the_file_says() {
     let (model, _dir) = Made::good().convert().expect("a model");
-    let encoder = ChatEncoder::load(&model).expect("an encoder");
+    let encoder = ChatEncoder::load(&model, None).expect("an encoder");
     let name = |id: u32| encoder.token_name(id).to_owned();
     // Llama 3's pre-tokenizer asks for a BOS token where the file does not say.
     assert_eq!(model.bos_token_id.map(name).as_deref(), Some("<s>"));
@@ -221,7 +221,7 @@ fn the_tokenizer_says_what_the_file_says() {
 #[test]
 fn a_raw_prompt_is_taken_as_the_tokenizer_takes_it() {
     let (model, _dir) = Made::good().convert().expect("a model");
-    let encoder = ChatEncoder::load(&model).expect("an encoder");
+    let encoder = ChatEncoder::load(&model, None).expect("an encoder");
     let names = |text: &str| -> Vec<String> {
         let ids = encoder.encode_raw(RawPrompt::Text, text).expect("ids").ids;
         ids.into_iter()
@@ -247,7 +247,7 @@ fn a_raw_prompt_is_taken_as_the_tokenizer_takes_it() {
 fn a_bos_token_is_put_in_front_once_or_never() {
     let first_two = |made: Made| {
         let (model, _dir) = made.convert().expect("a model");
-        let encoder = ChatEncoder::load(&model).expect("an encoder");
+        let encoder = ChatEncoder::load(&model, None).expect("an encoder");
         let question = [Message::new(Role::User, "he")];
         let prompt = encoder.encode_chat(&Conversation::of(&question));
         let ids = prompt.expect("a prompt").ids;

@@ -26,7 +26,11 @@ use crate::records::MODERATIONS;
 use crate::store::{Store, StoreError, UsageGroups, UsageQuestion, UsageSum, Width};
 
 /// Results on a page: then it ends, so that no answer takes all of the memory.
-const MOST_RESULTS: u32 = 50_000;
+const MOST_RESULTS: u32 = 10_000;
+
+/// The database sums up so many buckets before it is known whether the page is full.
+const BUCKETS_AT_ONCE: i64 = 360;
+
 /// Billionths of a US dollar in one.
 const NANO: f64 = 1e9;
 
@@ -390,14 +394,22 @@ async fn answer<T: UsageResult>(
     mut question: UsageQuestion,
     result: impl Fn(UsageSum) -> T,
 ) -> Result<UsagePage<T>, StoreError> {
-    let mut sums = store.usage_sums(&question).await?;
-    if sums.len() >= usize::try_from(question.most).unwrap_or(usize::MAX) {
+    let most = question.most;
+    let mut sums = Vec::new();
+    while question.from < range.to && question.most > 0 {
+        question.to = (question.from + BUCKETS_AT_ONCE * range.width.seconds()).min(range.to);
+        sums.extend(store.usage_sums(&question).await?);
+        question.from = question.to;
+        question.most = most.saturating_sub(u32::try_from(sums.len()).unwrap_or(u32::MAX));
+    }
+    if question.most == 0 {
         // The last bucket may not be whole.
         let last = sums.last().map_or(range.from, |sum| sum.start);
         range.shorten(last);
         if last > range.from {
             sums.retain(|sum| sum.start < last);
         } else {
+            question.from = range.from;
             question.to = range.to;
             question.most = u32::MAX;
             sums = store.usage_sums(&question).await?;
