@@ -26,6 +26,9 @@ pub const OPENERS: [&str; 4] = [
     "<｜tool▁calls▁begin｜>",
 ];
 
+/// What the object of a call may begin with: its first field.
+pub const FIRST_FIELDS: [&str; 6] = ["name", "arguments", "parameters", "type", "function", "id"];
+
 /// What stands between and after calls.
 pub const MARKERS: [&str; 6] = [
     "</tool_call>",

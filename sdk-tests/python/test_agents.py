@@ -1,6 +1,7 @@
 """Agents: programs that let the model call functions until it has an answer."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 from agents import (
@@ -62,7 +63,7 @@ def tools():
         return a + b
 
     @tool
-    def get_weather(city: str) -> str:
+    def get_weather(city: Literal["Paris", "Rome"]) -> str:
         """Tells the weather of a city."""
         called.append(("get_weather", type(city)))
         return "sunny"
@@ -95,6 +96,15 @@ def test_a_langchain_agent_that_answers_in_a_form_streamed(model):
             result = value
     assert len([piece for piece in pieces if piece]) > 3
     assert Report.model_validate_json("".join(pieces)) == result["structured_response"]
+
+
+def test_a_langchain_agent_with_tools_and_a_form(model):
+    both, called = tools()
+    form = ProviderStrategy(Report, strict=True)
+    agent = create_agent(model, both, middleware=[in_order], response_format=form)
+    result = agent.invoke({"messages": [("user", QUESTION)]})
+    assert [name for name, *_ in called] == ORDER
+    assert isinstance(result["structured_response"], Report)
 
 
 def openai_agent(client, called):

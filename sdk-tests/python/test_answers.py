@@ -68,8 +68,8 @@ def test_a_raw_response_has_the_headers(client, server):
 
 
 def test_n(ask, server):
-    one = ask(STORY, max_tokens=12, seed=1)
-    three = ask(STORY, max_tokens=12, seed=1, n=3)
+    one = ask(STORY, max_tokens=12, temperature=1, seed=1)
+    three = ask(STORY, max_tokens=12, temperature=1, seed=1, n=3)
     assert [choice.index for choice in three.choices] == [0, 1, 2]
     assert len({choice.message.content for choice in three.choices}) == 3
     assert text(three) == text(one)

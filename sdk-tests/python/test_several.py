@@ -67,8 +67,14 @@ def memory(server):
     return int(line.split()[1]) / 1024
 
 
-def ask(client, model):
-    return client.chat.completions.create(model=model, messages=FRANCE, max_tokens=16)
+def ask(client, model, **options):
+    return client.chat.completions.create(
+        model=model,
+        messages=FRANCE,
+        max_tokens=16,
+        extra_body={"cache": {"no-cache": True}},
+        **options,
+    )
 
 
 def test_a_name_that_a_tool_insists_on(client):
@@ -92,7 +98,7 @@ def test_models_are_loaded_when_they_are_asked_and_make_room(client, server):
     sizes = []
     for _ in range(2):
         for model in ["gpt-4.1", "third-model"]:
-            answer = ask(client, model)
+            answer = ask(client, model, temperature=0)
             assert answer.choices[0].message.content == first
             loaded = [name for name, state in states(client).items() if state == "loaded"]
             assert answer.model in loaded and len(set(loaded) & {SECOND, "third-model"}) == 1

@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Literal
 
 import httpx2
 import pydantic
+import spec
 from openai.types import (
     Completion,
     CompletionChoice,
@@ -16,10 +18,17 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletio
 from openai.types.shared import ErrorObject
 
 
+class OurModel(Model):
+    """With our extensions."""
+
+    state: Literal["loaded", "loading", "unloaded"]
+    alias_of: str | None = None
+
+
 class ModelList(pydantic.BaseModel):
     model_config = {"extra": "forbid"}
     object: str
-    data: list[Model]
+    data: list[OurModel]
 
 
 class Base64Embedding(Embedding):
@@ -95,8 +104,8 @@ class Answer:
         return is_asked and self.status not in (401, 403) and not is_outside
 
     def check(self) -> None:
-        """Holds the answer against the SDK's own types, without any coercion and without
-        anything that they do not know."""
+        """Holds the answer against our OpenAPI document, and against the SDK's own types, without
+        any coercion and without anything that they do not know."""
         assert self.request_id.startswith("req_")
         assert int(self.headers["openai-processing-ms"]) >= 0
         assert self.headers["openai-version"] == "2020-10-01"
@@ -110,6 +119,7 @@ class Answer:
         assert kind == "application/json"
         if not self.whole:
             return
+        spec.check(self.method, self.path, self.status, kind, json.loads(self.body))
         if self.status != 200:
             strict(ErrorBody, self.body)
             # What may be null is null, not left out.
@@ -130,7 +140,7 @@ class Answer:
         elif self.path == "/v1/models":
             strict(ModelList, self.body)
         elif self.path.startswith("/v1/models/"):
-            strict(Model, self.body)
+            strict(OurModel, self.body)
         else:
             # The administration's answers have fields of our own; its client validates the rest.
             assert isinstance(json.loads(self.body), dict)
@@ -145,7 +155,10 @@ class Answer:
             assert rest == ""
             assert data[-1] == "[DONE]"
         kind = TextChunk if self.is_text else ChatCompletionChunk
-        chunks = [strict(kind, each) for each in data if each != "[DONE]"]
+        data = [each for each in data if each != "[DONE]"]
+        for each in data:
+            spec.check(self.method, self.path, self.status, "text/event-stream", json.loads(each))
+        chunks = [strict(kind, each) for each in data]
         assert len({(c.id, c.created, c.model, c.system_fingerprint) for c in chunks}) <= 1
         if self.is_text:
             return

@@ -6,8 +6,8 @@ use regex::Regex;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::OPENERS;
 use super::arguments::Braces;
+use super::{FIRST_FIELDS, OPENERS};
 
 /// Bytes after which something that could still become a call is taken for text.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -21,8 +21,6 @@ static HEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// The first field of an object, and what it says if that is a string that is complete.
 static FIRST: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"^\{\s*("(?:[^"\\]|\\.)*")\s*:\s*("(?:[^"\\]|\\.)*")?"#).ok());
-/// Fields that a call may begin with.
-const FIRST_FIELDS: [&str; 6] = ["name", "arguments", "parameters", "type", "function", "id"];
 /// `name[ARGS]{`, and the name alone.
 static NAMED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^([A-Za-z0-9_.-]{1,64})(?:\[ARGS\])?\s*\{").ok());

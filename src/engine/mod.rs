@@ -176,13 +176,19 @@ pub enum Form {
     Lark(String),
     /// From one call to this many, of these tools, and nothing else.
     Calls { tools: Vec<Tool>, most: u32 },
+    /// The same, or an answer of this form. Free words hold no call, but may come before one.
+    Either {
+        tools: Vec<Tool>,
+        most: u32,
+        form: Box<Form>,
+    },
 }
 
 impl Form {
     /// The field of a request that has asked for it.
     pub fn param(&self) -> &'static str {
         match self {
-            Self::Calls { .. } => "tools",
+            Self::Calls { .. } | Self::Either { .. } => "tools",
             _ => "response_format",
         }
     }

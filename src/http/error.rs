@@ -141,7 +141,7 @@ impl ApiError {
         }
         if error.is::<NotFoundError>() {
             let message = "Invalid URL: there is no such route.";
-            return Self::request(StatusCode::NOT_FOUND, None, message);
+            return Self::request(StatusCode::NOT_FOUND, Some("unknown_url"), message);
         }
         if error.is::<MethodNotAllowedError>() {
             let message = "Not allowed to use this method on this route.";

@@ -46,7 +46,10 @@ pub fn openapi_json() -> String {
     .description("A private server that speaks OpenAI's language: official SDKs work unchanged.")
     .license(LicenseObject::new("MIT"));
     let document: Value = serde_json::from_str(&service.spec()).unwrap_or_default();
-    format!("{:#}", sorted(with_example(with_nulls(document))))
+    format!(
+        "{:#}",
+        sorted(with_example(with_nulls(with_unions(document))))
+    )
 }
 
 /// Describes an API without having one: the document is the same whatever it is served with.
@@ -77,6 +80,20 @@ impl<T: OpenApi> OpenApi for Described<T> {
     }
 
     fn add_routes(self, _: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {}
+}
+
+/// The generator calls every union an object, whatever its members are.
+fn with_unions(mut document: Value) -> Value {
+    let schemas = document
+        .pointer_mut("/components/schemas")
+        .and_then(Value::as_object_mut);
+    for schema in schemas.into_iter().flat_map(Map::values_mut) {
+        let is_union = schema.get("anyOf").is_some() || schema.get("oneOf").is_some();
+        if let Some(schema) = schema.as_object_mut().filter(|_| is_union) {
+            schema.remove("type");
+        }
+    }
+    document
 }
 
 /// What is not required may be null, here as at OpenAI; the generator does not say so.

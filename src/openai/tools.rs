@@ -39,7 +39,8 @@ pub struct FunctionTool {
     pub description: Option<String>,
     /// A JSON Schema of an object. None: it takes none.
     pub parameters: Option<Value>,
-    /// Calls that are enforced (`tool_choice`) always keep to the schema here; accepted and not used.
+    /// Whether arguments have to keep to the schema even where the tool need not be called. Those of
+    /// calls that are enforced (`tool_choice`) always do.
     pub strict: Option<bool>,
 }
 

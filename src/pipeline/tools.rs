@@ -107,11 +107,12 @@ pub(super) fn wanted(
             if all.iter().any(|tool| tool.grammar.is_some()) {
                 return Err(only_by_name());
             }
-            // Calls and a form exclude each other; without a call the answer has its form, which a
-            // grammar from the first token on cannot leave open.
-            if form != Form::Free {
-                calls.functions.clear();
-                calls.customs.clear();
+            if form != Form::Free || all.iter().any(|tool| tool.is_strict) {
+                form = Form::Either {
+                    tools: all.iter().map(Checked::as_strict_as_asked).collect(),
+                    most: most.unwrap_or(MOST_CALLS),
+                    form: Box::new(form),
+                };
             }
         }
         Choice::Required => form = enforced(&all, most.unwrap_or(MOST_CALLS))?,
@@ -148,7 +149,19 @@ const MODES: &str = "'none', 'auto', and 'required'";
 struct Checked {
     tool: Tool,
     is_custom: bool,
+    /// Its arguments are promised to keep to their schema even if it need not be called.
+    is_strict: bool,
     grammar: Option<Form>,
+}
+
+impl Checked {
+    fn as_strict_as_asked(&self) -> Tool {
+        let mut tool = self.tool.clone();
+        if !self.is_strict {
+            tool.parameters = json!({"type": "object"});
+        }
+        tool
+    }
 }
 
 fn names(tools: &[Checked], customs: bool) -> Vec<String> {
@@ -194,6 +207,7 @@ fn all(given: Vec<wire::Tool>) -> Result<Vec<Checked>, Invalid> {
                         parameters,
                     },
                     is_custom: false,
+                    is_strict: function.strict == Some(true),
                     grammar: None,
                 }
             }
@@ -229,6 +243,7 @@ fn all(given: Vec<wire::Tool>) -> Result<Vec<Checked>, Invalid> {
                         }),
                     },
                     is_custom: true,
+                    is_strict: true,
                     grammar,
                 }
             }

@@ -110,6 +110,8 @@ async fn what_does_not_concern_us_is_ignored_and_null_is_absent() {
         "user": "u", "metadata": {"a": "b"}, "store": true, "parallel_tool_calls": false,
         "service_tier": "auto", "reasoning_effort": "low", "prediction": {"type": "content"},
         "tools": [], "tool_choice": "auto", "response_format": {"type": "text"},
+        "safety_identifier": "s", "prompt_cache_key": "k", "prompt_cache_retention": "24h",
+        "prompt_cache_options": {"mode": "explicit"}, "verbosity": "low",
         "modalities": ["text"], "brand_new_field": {"deep": [1, 2]},
         "max_tokens": null, "temperature": null, "top_p": null, "n": null, "stop": null,
         "seed": null, "logit_bias": null, "logprobs": null, "top_logprobs": null, "stream": null,
@@ -157,7 +159,7 @@ async fn models_are_listed_and_told_about() {
     let list: serde_json::Value = list.json().await.expect("json");
     assert_eq!(list["object"], "list");
     let echo = json!({
-        "id": "echo", "object": "model", "created": 1_700_000_000, "owned_by": "tests",
+        "id": "echo", "object": "model", "created": 1_700_000_000, "owned_by": "tests", "state": "loaded",
     });
     assert_eq!(list["data"][0], echo);
     let one = server

@@ -66,3 +66,19 @@ fn the_document_says_how_to_authorize_and_what_to_expect() {
     assert_eq!(request["properties"]["temperature"]["nullable"], true);
     assert_eq!(request["properties"]["model"].get("nullable"), None);
 }
+
+#[test]
+fn a_union_is_not_called_an_object() {
+    let text = microllm::http::openapi_json();
+    let document: Value = serde_json::from_str(&text).expect("json");
+    let schemas = document["components"]["schemas"]
+        .as_object()
+        .expect("schemas");
+    let unions = schemas.iter().filter(|(_, s)| s.get("anyOf").is_some());
+    let mut known = 0;
+    for (name, union) in unions {
+        assert!(union.get("type").is_none(), "{name}");
+        known += 1;
+    }
+    assert!(known > 3, "{known}");
+}

@@ -118,6 +118,17 @@ async fn without_tools_or_with_others_it_is_text() {
 }
 
 #[tokio::test]
+async fn an_answer_that_has_a_form_may_be_a_call_instead() {
+    let server = Server::start().await;
+    let form = json!({"response_format": {"type": "json_object"}});
+    let called = choice(&server, &with(calling(CALL), form.clone())).await;
+    assert_eq!(called["finish_reason"], "tool_calls");
+    let answered = choice(&server, &with(calling("{\"x\": 1}"), form)).await;
+    assert_eq!(answered["message"]["content"], "{\"x\": 1}");
+    assert_eq!(answered["finish_reason"], "stop");
+}
+
+#[tokio::test]
 async fn one_call_is_enough_where_only_one_is_wanted() {
     let server = Server::start().await;
     let body = with(

@@ -125,6 +125,35 @@ fn calls_that_have_to_be_are() {
 }
 
 #[test]
+fn an_answer_is_a_call_or_has_its_form() {
+    let either = |form: Form| Form::Either {
+        tools: vec![add()],
+        most: 1,
+        form: Box::new(form),
+    };
+    for (form, seed) in [(Form::Free, 1), (Form::Free, 2), (Form::Json(person()), 3)] {
+        let mut sampling = greedy();
+        (sampling.temperature, sampling.seed) = (1.0, Some(seed));
+        sampling.max_tokens = Some(200);
+        let mut asked = request(user("What is 3 plus 4? Use the function."), sampling);
+        asked.tools = vec![add()];
+        asked.form = either(form.clone());
+        let answer = run(say(&ENGINE, asked)).expect("an answer");
+        let text = answer.text.as_str();
+        match (text.split_once("<tool_call>\n"), form) {
+            (Some((_, call)), _) => {
+                let call = call.split("\n</tool_call>").next().expect("a call");
+                let call: Value = serde_json::from_str(call).expect("json");
+                assert_eq!(call["name"], "add");
+                assert!(call["arguments"]["a"].is_i64() && call["arguments"]["b"].is_i64());
+            }
+            (None, Form::Json(_)) => check_person(text),
+            (None, _) => assert!(!text.contains("<tool_call>"), "{text}"),
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_enforced_is_refused_by_name_and_soon() {
     let begun = Instant::now();
     let wide: serde_json::Map<String, Value> = (0..3000)

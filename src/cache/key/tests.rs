@@ -109,6 +109,11 @@ fn forms() -> impl Strategy<Value = Forms> {
         word().prop_map(Form::Regex),
         word().prop_map(Form::Lark),
         (tools(), 1..3_u32).prop_map(|(tools, most)| Form::Calls { tools, most }),
+        (tools(), 1..3_u32).prop_map(|(tools, most)| Form::Either {
+            tools,
+            most,
+            form: Box::new(Form::Free),
+        }),
     ];
     let effort = prop_oneof![
         Just(None),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::tokenizer::ChatEncoder;
 use super::tools::Style;
+use crate::calls::{FIRST_FIELDS, OPENERS};
 use crate::engine::{Form, Tool};
 
 /// Grammars that are kept ready: tools come again and again.
@@ -108,45 +109,122 @@ pub fn write(
     is_thinking: bool,
     encoder: &ChatEncoder,
 ) -> Option<Arc<str>> {
+    let control = |name: &str| encoder.control_id(name);
     let body = match form {
-        Form::Free => return None,
-        Form::Json(schema) => format!("answer: %json {}\n", compact(schema)),
-        Form::Regex(pattern) => format!("answer: /{}/\n", slashed(pattern)),
         Form::Lark(grammar) if !is_thinking => return Some(grammar.as_str().into()),
-        Form::Lark(grammar) => format!("answer: %lark {{\n{grammar}\n}}\n"),
-        Form::Calls { tools, most } => calls(tools, *most, style, encoder),
+        Form::Calls { tools, most } => {
+            let calls = calls(tools, *most, style, false, &control);
+            format!("answer: called\n{calls}")
+        }
+        Form::Either { tools, most, form } => match rule("answered", form) {
+            Some(answered) => {
+                let calls = calls(tools, *most, style, false, &control);
+                format!("answer: answered | called\n{answered}{calls}")
+            }
+            None => {
+                let calls = calls(tools, *most, style, true, &control);
+                let words = words(opener(style));
+                format!("answer: WORDS | called\n{words}{calls}")
+            }
+        },
+        other => rule("answer", other)?,
     };
     let start = if is_thinking {
-        "start: thoughts answer\nthoughts[suffix=\"</think>\"]: /(?s:.*)/\n%ignore /[ \\n]+/\n"
+        "start: thoughts GAP? answer\nthoughts[suffix=\"</think>\"]: /(?s:.*)/\nGAP: /[ \\n]+/\n"
     } else {
         "start: answer\n"
     };
     Some(format!("{start}{body}").into())
 }
 
-fn calls(tools: &[Tool], most: u32, style: Style, encoder: &ChatEncoder) -> String {
-    let mark = |name: &str| match encoder.control_id(name) {
+/// A rule for what is no call; none if anything will do.
+fn rule(name: &str, form: &Form) -> Option<String> {
+    match form {
+        Form::Json(schema) => Some(format!("{name}: %json {}\n", compact(schema))),
+        Form::Regex(pattern) => Some(format!("{name}: /{}/\n", slashed(pattern))),
+        Form::Lark(grammar) => Some(format!("{name}: %lark {{\n{grammar}\n}}\n")),
+        Form::Free | Form::Calls { .. } | Form::Either { .. } => None,
+    }
+}
+
+/// What calls of a style begin with, if that is no word of theirs.
+fn opener(style: Style) -> Option<&'static str> {
+    match style {
+        Style::Tagged => Some("<tool_call>"),
+        Style::List => Some("[TOOL_CALLS]"),
+        Style::Plain => None,
+    }
+}
+
+/// Words that nobody takes for a call, and words before what opens one.
+fn words(own: Option<&str>) -> String {
+    let escaped = |all: &[&str]| {
+        let all: Vec<String> = all.iter().map(|one| regex::escape(one)).collect();
+        slashed(&all.join("|"))
+    };
+    let has = |opener: &str| format!("/(?s:.*)({opener})(?s:.*)/");
+    let others: Vec<&str> = OPENERS
+        .into_iter()
+        .filter(|one| Some(*one) != own)
+        .collect();
+    let (others, fields) = (has(&escaped(&others)), escaped(&FIRST_FIELDS));
+    let own = own.map_or(String::new(), |own| {
+        format!(" & ~{}", has(&escaped(&[own])))
+    });
+    let object =
+        format!("/[ \\t\\r\\n]*(\\[[ \\t\\r\\n]*)?\\{{[ \\t\\r\\n]*\"({fields})\"(?s:.*)/");
+    format!("WORDS: BEFORE{own}\nBEFORE: /(?s:.*)/ & ~{object} & ~{others}\n")
+}
+
+/// The rule `called`. `after_words`: there are the rules of [`words`], and some may come first.
+fn calls(
+    tools: &[Tool],
+    most: u32,
+    style: Style,
+    after_words: bool,
+    control: &impl Fn(&str) -> Option<u32>,
+) -> String {
+    let mark = |name: &str| match control(name) {
         Some(id) => format!("<[{id}]>"),
         None => Value::from(name).to_string(),
     };
-    let (arguments, call, between) = match style {
+    // Where it is a token of its own, words end by themselves in front of it.
+    let (first, rule) = match opener(style) {
+        None => (String::new(), String::new()),
+        Some(name) if !after_words => (mark(name), String::new()),
+        Some(name) => match control(name) {
+            Some(id) => (format!("WORDS? <[{id}]>"), String::new()),
+            None => {
+                let name = Value::from(name);
+                let rule = format!("opening[suffix={name}]: BEFORE\n");
+                ("opening".to_owned(), rule)
+            }
+        },
+    };
+    let more = |between: &str, call: &str| match most.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" ({between} {call}){{0,{more}}}"),
+    };
+    let (arguments, called) = match style {
         Style::Tagged => {
             let (open, close) = (mark("<tool_call>"), mark("</tool_call>"));
-            let call = format!("{open} \"\\n\" body \"\\n\" {close}");
-            ("arguments", call, "\"\\n\"")
+            let more = more("\"\\n\"", "call");
+            let call = format!("call: {open} rest\nrest: \"\\n\" body \"\\n\" {close}\n");
+            ("arguments", format!("called: {first} rest{more}\n{call}"))
         }
-        Style::List => ("arguments", "body".to_owned(), "\", \""),
-        Style::Plain => ("parameters", "body".to_owned(), "\"; \""),
+        Style::List => {
+            let more = more("\", \"", "body");
+            (
+                "arguments",
+                format!("called: {first} \"[\" body{more} \"]\"\n"),
+            )
+        }
+        Style::Plain => {
+            let more = more("\"; \"", "body");
+            ("parameters", format!("called: body{more}\n"))
+        }
     };
-    let more = match most.saturating_sub(1) {
-        0 => String::new(),
-        more => format!(" ({between} call){{0,{more}}}"),
-    };
-    let mut text = match style {
-        Style::List => format!("answer: {} \"[\" call{more} \"]\"\n", mark("[TOOL_CALLS]")),
-        _ => format!("answer: call{more}\n"),
-    };
-    text.push_str(&format!("call: {call}\n"));
+    let mut text = called + &rule;
     let bodies: Vec<String> = (0..tools.len()).map(|i| format!("body_{i}")).collect();
     text.push_str(&format!("body: {}\n", bodies.join(" | ")));
     for (i, tool) in tools.iter().enumerate() {
@@ -215,5 +293,127 @@ fn close(schema: &mut Value) {
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const END: u32 = 257;
+    const OPEN: u32 = 256;
+
+    /// Follows a grammar over a vocabulary of bytes and one control token. Returns how much of the
+    /// text may be said, and whether the answer may end there.
+    fn follow(grammar: &str, text: &str) -> (usize, bool) {
+        let mut words: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+        words.push(b"\xff<tool_call>".to_vec());
+        words.push(b"\xff<end>".to_vec());
+        let trie = TokTrie::from(&TokRxInfo::new(END + 1, END), &words);
+        let vocabulary: TokEnv = Arc::new(ApproximateTokEnv::new(trie));
+        let mut factory =
+            ParserFactory::new(&vocabulary, InferenceCapabilities::default(), &[]).unwrap();
+        factory.quiet();
+        let parser = factory.create_parser(TopLevelGrammar::from_lark(grammar.to_owned()));
+        let mut matcher = Matcher::new(parser);
+        assert_eq!(matcher.get_error(), None, "{grammar}");
+        let mut said = 0;
+        for byte in text.bytes() {
+            // Stands for the control token.
+            let token = if byte == b'@' { OPEN } else { byte.into() };
+            if matcher.is_stopped() || !matcher.compute_mask_or_eos().unwrap().is_allowed(token) {
+                break;
+            }
+            matcher.consume_token(token).unwrap();
+            said += 1;
+        }
+        let may_end =
+            matcher.is_stopped() || matcher.compute_mask_or_eos().unwrap().is_allowed(END);
+        (said, may_end)
+    }
+
+    fn tools() -> Vec<Tool> {
+        vec![Tool {
+            name: "add".into(),
+            description: None,
+            parameters: json!({
+                "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"],
+            }),
+        }]
+    }
+
+    fn grammar(style: Style, after_words: bool, control: &impl Fn(&str) -> Option<u32>) -> String {
+        let calls = calls(&tools(), 2, style, after_words, control);
+        let (answer, words) = match after_words {
+            true => ("WORDS | called", words(opener(style))),
+            false => ("called", String::new()),
+        };
+        format!("start: answer\nanswer: {answer}\n{words}{calls}")
+    }
+
+    fn none(_: &str) -> Option<u32> {
+        None
+    }
+
+    const CALL: &str = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 12}}\n</tool_call>";
+
+    fn whole(grammar: &str, text: &str) {
+        assert_eq!(follow(grammar, text), (text.len(), true), "{text}");
+    }
+
+    /// Nothing after the mark `|` may be said.
+    fn partly(grammar: &str, text: &str) {
+        let (before, after) = text.split_once('|').unwrap();
+        let (said, _) = follow(grammar, &format!("{before}{after}"));
+        assert_eq!(said, before.len(), "{text}");
+    }
+
+    #[test]
+    fn words_are_free_and_calls_are_right() {
+        let tagged = grammar(Style::Tagged, true, &none);
+        for fine in [
+            "Hello, <tool_ca ll>! {\"name\"",
+            CALL,
+            &format!("I will.\n{CALL}"),
+            &format!("{CALL}\n{CALL}"),
+            "{\"x\": [1]}",
+            "",
+        ] {
+            whole(&tagged, fine);
+        }
+        for wrong in [
+            "<tool_call>\n{\"name\": \"|sub\"",
+            "Well <tool_call>|!",
+            "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"|b\": 1}}",
+            " {\"name|\": \"add\"}",
+            "[TOOL_CALLS|][",
+        ] {
+            partly(&tagged, wrong);
+        }
+        let three = format!("{CALL}\n{CALL}\n{CALL}");
+        assert!(follow(&tagged, &three).0 < three.len());
+    }
+
+    #[test]
+    fn every_style_can_be_followed() {
+        let control = |name: &str| (name == "<tool_call>").then_some(OPEN);
+        let call = CALL.replace("<tool_call>", "@");
+        whole(
+            &grammar(Style::Tagged, true, &control),
+            &format!("Hi {call}"),
+        );
+        whole(&grammar(Style::Tagged, false, &control), &call);
+        let body = "{\"name\": \"add\", \"arguments\": {\"a\": 1}}";
+        let list = format!("[TOOL_CALLS][{body}, {body}]");
+        whole(&grammar(Style::List, false, &none), &list);
+        whole(&grammar(Style::List, true, &none), &format!("Hi {list}"));
+        let plain = body.replace("arguments", "parameters");
+        let grammar = grammar(Style::Plain, true, &none);
+        whole(&grammar, &format!("{plain}; {plain}"));
+        whole(&grammar, "Hi");
+        partly(
+            &grammar,
+            "{\"name\":| \"add\"".replace(":|", "\": \"|").as_str(),
+        );
     }
 }

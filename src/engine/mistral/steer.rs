@@ -91,7 +91,7 @@ impl Answer {
         let chosen = match allowed.transpose() {
             Ok(allowed) => self.sampler.choose(logits, allowed.as_ref()),
             Err(error) => {
-                self.send(Err(too_hard(&error)));
+                self.send(Err(self.too_hard(&error)));
                 return None;
             }
         };
@@ -124,7 +124,8 @@ impl Answer {
         }
         if let Some(grammar) = &mut self.grammar {
             if let Err(error) = grammar.consume_token(chosen.token) {
-                self.send(Err(too_hard(&error)));
+                let error = self.too_hard(&error);
+                self.send(Err(error));
                 return None;
             }
             if grammar.is_stopped() {
@@ -154,6 +155,20 @@ impl Answer {
         let _ = self.events.try_send(event);
     }
 
+    /// The grammar takes more work than anything may.
+    fn too_hard(&self, error: &impl std::fmt::Display) -> EngineError {
+        tracing::warn!(%error, "a grammar cannot be followed");
+        let param = if self.shows_calls {
+            "tools"
+        } else {
+            "response_format"
+        };
+        EngineError::Invalid {
+            param,
+            message: "The answer's form is too hard to follow.".to_owned(),
+        }
+    }
+
     fn describe(&self, chosen: &Chosen) -> Option<TokenLogprob> {
         let likelihood = chosen.logprob.as_ref()?;
         let text = |token: u32, logprob: f32| {
@@ -172,15 +187,6 @@ impl Answer {
             token: text(chosen.token, likelihood.logprob),
             top: likelihood.top.iter().map(|&(t, l)| text(t, l)).collect(),
         })
-    }
-}
-
-/// The grammar takes more work than anything may.
-fn too_hard(error: &impl std::fmt::Display) -> EngineError {
-    tracing::warn!(%error, "a grammar cannot be followed");
-    EngineError::Invalid {
-        param: "response_format",
-        message: "The answer's form is too hard to follow.".to_owned(),
     }
 }
 
