@@ -1,34 +1,69 @@
 //! Whether what is remembered about callers still holds.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
 use tokio::sync::{mpsc, oneshot};
 
 use crate::crowd::gather;
-use crate::store::Store;
+use crate::store::{Mark, Store};
 
 /// How many may have asked, beyond whom a read answers; the rest wait for room.
 const QUEUE: usize = 1024;
 
-/// Reads [`Store::access_version`] for everybody who has asked while the last read was under way:
-/// under load one read answers many. Cheap to clone.
+/// The database is asked so often even if nothing tells that it has changed: a process may have died
+/// before it could, or somebody has changed the database by hand.
+const TRUSTED: Duration = Duration::from_secs(1);
+
+/// Knows [`Store::access_version`], and asks the database only when [`Store::access_mark`] is another
+/// one than then: one read for everybody who has asked while the last was under way. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct AccessVersion {
+    store: Store,
+    known: Arc<Mutex<Option<Known>>>,
     ask: mpsc::Sender<oneshot::Sender<Option<i64>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    version: i64,
+    /// Read before the version.
+    mark: Mark,
+    since: Instant,
 }
 
 impl AccessVersion {
     /// Starts the reading task; call within a tokio runtime.
     pub(super) fn start(store: Store) -> Self {
         let (ask, asked) = mpsc::channel(QUEUE);
-        tokio::spawn(answer(store, asked));
-        Self { ask }
+        tokio::spawn(answer(store.clone(), asked));
+        let known = Arc::default();
+        Self { store, known, ask }
     }
 
-    /// The version, from a read that began after this was called: a change that was complete before
-    /// shows in it. None when it cannot be read.
+    /// The version: a change that was complete before this was called shows in it. None when it
+    /// cannot be read.
     pub(super) async fn now(&self) -> Option<i64> {
+        let (mark, since) = (self.store.access_mark(), Instant::now());
+        if let Some(known) = *self.known()
+            && Some(known.mark) == mark
+            && known.since.elapsed() < TRUSTED
+        {
+            return Some(known.version);
+        }
         let (asks, answer) = oneshot::channel();
         self.ask.send(asks).await.ok()?;
-        answer.await.ok()?
+        let version = answer.await.ok()??;
+        *self.known() = mark.map(|mark| Known {
+            version,
+            mark,
+            since,
+        });
+        Some(version)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,6 +86,7 @@ mod tests {
     use crate::records::Actor;
     use crate::store::AuditKey;
     use hmac::{Hmac, Mac};
+    use sqlx::Connection;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_is_complete_shows_however_many_ask() {
@@ -79,5 +115,22 @@ mod tests {
             last = now;
         }
         crowd.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_tells_of_shows_soon() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("microllm.db");
+        let version = AccessVersion::start(Store::open(&path).await.unwrap());
+        let before = version.now().await.unwrap();
+        let url = format!("sqlite:{}", path.display());
+        let mut by_hand = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        let change = sqlx::query("UPDATE access_version SET version = version + 1");
+        change.execute(&mut by_hand).await.unwrap();
+        let begun = Instant::now();
+        while version.now().await.unwrap() == before {
+            assert!(begun.elapsed() < TRUSTED * 10);
+            tokio::time::sleep(TRUSTED / 20).await;
+        }
     }
 }

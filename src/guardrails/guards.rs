@@ -125,12 +125,12 @@ impl Guardrails {
     /// # Errors
     /// [`GuardError`], which no build that passes its tests has.
     pub fn new(policies: Policies, key: Hmac<Sha256>) -> Result<Self, GuardError> {
-        let everywhere = || secrets::patterns().chain(pii::patterns());
-        let output = everywhere().chain(output::patterns()).chain(&PLACEHOLDERS);
+        let input = Patterns::new(secrets::patterns().chain(pii::patterns()))?;
+        let output = input.and(output::patterns().chain(&PLACEHOLDERS))?;
         Ok(Self(Arc::new(Parts {
-            input: Arc::new(Patterns::new(everywhere())?),
-            output: Arc::new(Patterns::new(output)?),
-            none: Arc::new(Patterns::new([])?),
+            input: Arc::new(input),
+            output: Arc::new(output),
+            none: Arc::default(),
             guards: vec![Box::new(Injection::new()?), Box::new(Toxicity::new()?)],
             policies,
             key,

@@ -4,12 +4,11 @@
 //! change it: for every pattern a DFA tells from where on a match may still be open.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use regex::Regex;
 use regex_automata::hybrid::dfa::{Cache, DFA};
-use regex_automata::util::pool::Pool;
+use regex_automata::meta::{self, Regex};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
@@ -82,8 +81,19 @@ impl Candidate<'_> {
 }
 
 /// Patterns, ready for use.
+#[derive(Default)]
 pub struct Patterns {
-    all: Vec<Compiled>,
+    all: Vec<Arc<Compiled>>,
+    desks: Arc<Mutex<Vec<Desk>>>,
+}
+
+/// What looking for patterns takes to write on, by their places. There are as many as texts have been
+/// looked at at the same time: each takes megabytes.
+type Desk = Vec<Scratch>;
+
+struct Scratch {
+    search: meta::Cache,
+    ahead: Cache,
 }
 
 struct Compiled {
@@ -100,7 +110,6 @@ struct Compiled {
     /// Bytes that a match may begin with: nearly all that stands in a text is none, and need not be
     /// asked about.
     begins: Box<[bool; 256]>,
-    caches: Pool<Cache, Box<dyn Fn() -> Cache + Send + Sync>>,
 }
 
 /// Bytes that a match goes on with; of characters beyond ASCII all or none.
@@ -118,11 +127,39 @@ impl Patterns {
     /// # Errors
     /// [`PatternError`] for a wrong or unbounded regular expression.
     pub fn new(patterns: impl IntoIterator<Item = &'static Pattern>) -> Result<Self, PatternError> {
-        let all: Vec<Compiled> = patterns
-            .into_iter()
-            .map(Compiled::new)
-            .collect::<Result<_, _>>()?;
-        Ok(Self { all })
+        Self::default().and(patterns)
+    }
+
+    /// These and more. What they take in memory, which is much, they take once.
+    ///
+    /// # Errors
+    /// As [`Patterns::new`].
+    pub fn and(
+        &self,
+        patterns: impl IntoIterator<Item = &'static Pattern>,
+    ) -> Result<Self, PatternError> {
+        let more = patterns.into_iter().map(Compiled::new);
+        let known = self.all.iter().cloned().map(Ok);
+        let all = known.chain(more.map(|one| Ok(Arc::new(one?))));
+        Ok(Self {
+            all: all.collect::<Result<_, _>>()?,
+            desks: self.desks.clone(),
+        })
+    }
+
+    /// A desk for all of these.
+    fn desk(&self) -> Desk {
+        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut desk = desks.pop().unwrap_or_default();
+        drop(desks);
+        let missing = self.all.iter().skip(desk.len());
+        desk.extend(missing.map(|one| one.scratch()));
+        desk
+    }
+
+    fn give_back(&self, desk: Desk) {
+        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        desks.push(desk);
     }
 }
 
@@ -141,7 +178,10 @@ impl Compiled {
             )));
         };
         let form = form.to_string();
-        let regex = Regex::new(&form).map_err(|error| wrong(error.to_string()))?;
+        // The other ways to search are for captures.
+        let ways = meta::Config::new().onepass(false).backtrack(false);
+        let regex = Regex::builder().configure(ways).build(&form);
+        let regex = regex.map_err(|error| wrong(error.to_string()))?;
         let ahead = DFA::builder()
             .configure(
                 DFA::config()
@@ -151,10 +191,6 @@ impl Compiled {
             .build(&form)
             .map_err(|error| wrong(error.to_string()))?;
         let begins = begins(&ahead);
-        let for_caches = ahead.clone();
-        let caches = Pool::new(
-            Box::new(move || for_caches.create_cache()) as Box<dyn Fn() -> Cache + Send + Sync>
-        );
         Ok(Self {
             pattern,
             is_original: pattern.guard == GuardName::Output,
@@ -163,19 +199,32 @@ impl Compiled {
             run,
             ahead,
             begins,
-            caches,
         })
+    }
+
+    fn scratch(&self) -> Scratch {
+        Scratch {
+            search: self.regex.create_cache(),
+            ahead: self.ahead.create_cache(),
+        }
+    }
+
+    /// The first form from `from` on.
+    fn find(&self, scratch: &mut Scratch, text: &str, from: usize) -> Option<Range<usize>> {
+        let input = Input::new(text).span(from..text.len());
+        let found = self.regex.search_with(&mut scratch.search, &input);
+        found.map(|found| found.range())
     }
 
     /// The first position from `from` on where a match may begin that more text could make, or
     /// change.
-    fn first_open(&self, text: &str, from: usize) -> Option<usize> {
-        let mut cache = self.caches.get();
+    fn first_open(&self, scratch: &mut Scratch, text: &str, from: usize) -> Option<usize> {
         let from = from.max(text.ceil_char_boundary(text.len().saturating_sub(self.longest)));
         let bytes = text.as_bytes().iter().enumerate().skip(from);
         let begins = |byte: u8| self.begins.get(usize::from(byte)) == Some(&true);
         let mut starts = bytes.filter_map(|(at, byte)| begins(*byte).then_some(at));
-        starts.find(|start| text.is_char_boundary(*start) && self.is_open(&mut cache, text, *start))
+        let cache = &mut scratch.ahead;
+        starts.find(|start| text.is_char_boundary(*start) && self.is_open(cache, text, *start))
     }
 
     /// Where a match ends whose form alone is this.
@@ -364,7 +413,9 @@ impl Scan {
         let mut settled = self.text.len();
         // Patterns of a guard stand together: the time is taken where the next guard's begin.
         let mut timed: Option<(GuardName, Instant)> = None;
-        for (which, (one, next)) in patterns.all.iter().zip(&mut self.next).enumerate() {
+        let mut desk = patterns.desk();
+        let all = patterns.all.iter().zip(&mut self.next).zip(&mut desk);
+        for (which, ((one, next), scratch)) in all.enumerate() {
             let guard = one.pattern.guard;
             if timed.is_none_or(|(before, _)| before != guard) {
                 self.spent.note(timed.replace((guard, Instant::now())));
@@ -375,20 +426,20 @@ impl Scan {
             };
             let mut open = None;
             if !is_whole {
-                open = one.first_open(text, *next);
+                open = one.first_open(scratch, text, *next);
             }
-            while let Some(form) = one.regex.find_at(text, *next) {
-                if open.is_some_and(|open| open <= form.start()) {
+            while let Some(form) = one.find(scratch, text, *next) {
+                if open.is_some_and(|open| open <= form.start) {
                     break;
                 }
-                let span = form.start()..one.end(text, &form.range());
+                let span = form.start..one.end(text, &form);
                 if !is_whole && one.runs_on(text, &span) {
                     open = Some(span.start);
                     break;
                 }
                 *next = span.end.max(span.start + 1);
                 if open.is_some_and(|open| open < *next) {
-                    open = one.first_open(text, *next);
+                    open = one.first_open(scratch, text, *next);
                 }
                 self.waiting.push((which, span));
             }
@@ -400,6 +451,7 @@ impl Scan {
             };
             settled = settled.min(open);
         }
+        patterns.give_back(desk);
         self.spent.note(timed);
         settled
     }

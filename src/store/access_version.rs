@@ -1,6 +1,13 @@
-use super::{Store, StoreError};
+use super::{Mark, Store, StoreError};
 
 impl Store {
+    /// A sign that changes, a moment after it is durable, with every audited change of whatever
+    /// process: where it is the same, so is [`Store::access_version`], unless a process died in that
+    /// moment. None when it cannot be read.
+    pub fn access_mark(&self) -> Option<Mark> {
+        self.stamp.read()
+    }
+
     /// A number that changes with whatever [`Store::key_by_digest`] looks at, but for the use of
     /// keys and for time.
     ///

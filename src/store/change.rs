@@ -8,6 +8,7 @@ use rand::rngs::OsRng;
 use sha2::Sha256;
 use sqlx::SqliteConnection;
 
+use super::stamp::Stamp;
 use super::writing::Writing;
 use super::{Store, StoreError};
 use crate::records::{Actor, ActorKind, AuditEvent};
@@ -87,6 +88,7 @@ pub struct PersonalRow<'a> {
 pub(super) struct Change {
     writing: Writing,
     key: AuditKey,
+    stamp: Stamp,
 }
 
 impl Store {
@@ -102,7 +104,12 @@ impl Store {
         sqlx::query("BEGIN IMMEDIATE")
             .execute(writing.connection())
             .await?;
-        Ok(Change { writing, key })
+        let stamp = self.stamp.clone();
+        Ok(Change {
+            writing,
+            key,
+            stamp,
+        })
     }
 }
 
@@ -191,6 +198,9 @@ impl Change {
         }
         sqlx::query("COMMIT").execute(self.on()).await?;
         self.writing.done();
+        if let Err(error) = self.stamp.renew() {
+            tracing::error!(%error, "a change shows to other processes a second late");
+        }
         Ok(())
     }
 

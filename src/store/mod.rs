@@ -25,6 +25,7 @@ mod service_accounts;
 mod sessions;
 mod setup;
 mod spend_alerts;
+mod stamp;
 mod stored_completions;
 mod usage;
 mod usage_read;
@@ -51,6 +52,7 @@ pub use service_accounts::{ServiceAccountRow, ServiceRole};
 pub use sessions::{ActingProject, LivePerson, Refreshed, SecondProof, SessionRow};
 pub use setup::{FirstRows, UserRow};
 pub use spend_alerts::{Month, ReachedAlert, SpendAlertRow};
+pub use stamp::Mark;
 pub use stored_completions::{StoredCompletion, StoredFilter, StoredMessage};
 pub use usage::{StoredUsage, UsageFilter};
 pub use usage_read::{UsageGroups, UsageQuestion, UsageSum, Width};
@@ -62,6 +64,7 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use stamp::Stamp;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -79,6 +82,7 @@ const WAL_LIMIT: &str = "67108864";
 pub struct Store {
     writer: SqlitePool,
     reader: SqlitePool,
+    stamp: Stamp,
     /// None: only for what needs no audit.
     audit_key: Option<AuditKey>,
 }
@@ -147,9 +151,12 @@ impl Store {
             .connect_with(common.read_only(true))
             .await
             .map_err(open_error)?;
+        let stamp = Stamp::open(&path.with_extension("stamp"));
+        let stamp = stamp.map_err(|error| open_error(error.into()))?;
         Ok(Self {
             writer,
             reader,
+            stamp,
             audit_key: None,
         })
     }
