@@ -1,7 +1,7 @@
 """Agents: programs that let the model call functions until it has an answer."""
 
 import asyncio
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from agents import (
@@ -24,6 +24,8 @@ from server import MODEL, PATIENCE
 QUESTION = "What is 3 plus 4, and how is the weather in Paris?"
 # The model is too small to know which function comes next: who asks says so.
 ORDER = ["add", "get_weather"]
+# It would write digits without end.
+Small = Annotated[int, Field(ge=0, le=99)]
 
 
 class Report(BaseModel):
@@ -57,7 +59,7 @@ def tools():
     called = []
 
     @tool
-    def add(a: int, b: int) -> int:
+    def add(a: Small, b: Small) -> int:
         """Adds two numbers."""
         called.append(("add", type(a), type(b)))
         return a + b

@@ -84,7 +84,15 @@ impl Candidate<'_> {
 #[derive(Default)]
 pub struct Patterns {
     all: Vec<Arc<Compiled>>,
+    begins: Begins,
     desks: Arc<Mutex<Vec<Desk>>>,
+}
+
+/// Which patterns a match of may begin with a byte: for each byte a bit for each pattern.
+#[derive(Default)]
+struct Begins {
+    words: usize,
+    bits: Vec<u64>,
 }
 
 /// What looking for patterns takes to write on, by their places. There are as many as texts have been
@@ -141,8 +149,10 @@ impl Patterns {
         let more = patterns.into_iter().map(Compiled::new);
         let known = self.all.iter().cloned().map(Ok);
         let all = known.chain(more.map(|one| Ok(Arc::new(one?))));
+        let all: Vec<Arc<Compiled>> = all.collect::<Result<_, _>>()?;
         Ok(Self {
-            all: all.collect::<Result<_, _>>()?,
+            begins: Begins::of(&all),
+            all,
             desks: self.desks.clone(),
         })
     }
@@ -161,6 +171,46 @@ impl Patterns {
         let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
         desks.push(desk);
     }
+}
+
+impl Begins {
+    fn of(all: &[Arc<Compiled>]) -> Self {
+        let words = all.len().div_ceil(64);
+        let mut bits = vec![0; 256 * words];
+        for (which, one) in all.iter().enumerate() {
+            let bytes = one.begins.iter().enumerate().filter(|(_, begins)| **begins);
+            for (byte, _) in bytes {
+                if let Some(word) = bits.get_mut(byte * words + which / 64) {
+                    *word |= 1_u64 << (which % 64);
+                }
+            }
+        }
+        Self { words, bits }
+    }
+
+    /// The patterns a match of which may begin in this text, a bit for each.
+    fn within(&self, text: &str) -> Vec<u64> {
+        let mut seen = [false; 256];
+        for byte in text.bytes() {
+            if let Some(seen) = seen.get_mut(usize::from(byte)) {
+                *seen = true;
+            }
+        }
+        let mut all = vec![0; self.words];
+        let rows = self.bits.chunks_exact(self.words.max(1)).zip(seen);
+        for (row, _) in rows.filter(|(_, is_seen)| *is_seen) {
+            for (all, word) in all.iter_mut().zip(row) {
+                *all |= word;
+            }
+        }
+        all
+    }
+}
+
+/// Whether the bit of a pattern is set.
+fn has(bits: &[u64], which: usize) -> bool {
+    let word = bits.get(which / 64).copied().unwrap_or(u64::MAX);
+    word >> (which % 64) & 1 == 1
 }
 
 impl Compiled {
@@ -414,6 +464,10 @@ impl Scan {
         // Patterns of a guard stand together: the time is taken where the next guard's begin.
         let mut timed: Option<(GuardName, Instant)> = None;
         let mut desk = patterns.desk();
+        // Most of what comes in a stream is a word, which few patterns begin with.
+        let first = self.next.iter().min().copied().unwrap_or(0);
+        let within = |text: &str| patterns.begins.within(text.get(first..).unwrap_or(text));
+        let (original, folded) = (within(&self.text), within(self.folded.as_str()));
         let all = patterns.all.iter().zip(&mut self.next).zip(&mut desk);
         for (which, ((one, next), scratch)) in all.enumerate() {
             let guard = one.pattern.guard;
@@ -424,6 +478,10 @@ impl Scan {
                 true => self.text.as_str(),
                 false => self.folded.as_str(),
             };
+            if !has(if one.is_original { &original } else { &folded }, which) {
+                *next = text.len().max(*next);
+                continue;
+            }
             let mut open = None;
             if !is_whole {
                 open = one.first_open(scratch, text, *next);

@@ -263,6 +263,10 @@ impl Producer {
             audited.map_err(|error| RecordError(error.to_string()))?;
         }
         let is_named = self.tools.as_ref().is_some_and(|tools| tools.is_named);
+        // What has a form is not complete, and must not seem to be.
+        if is_loop && (self.prepared.grammar.is_some() || self.answer.has_called()) {
+            finish = Finish::Length;
+        }
         if finish == Finish::Stop && self.answer.has_called() && !is_named {
             finish = Finish::ToolCalls;
         }

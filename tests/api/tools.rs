@@ -129,6 +129,20 @@ async fn an_answer_that_has_a_form_may_be_a_call_instead() {
 }
 
 #[tokio::test]
+async fn a_call_that_was_cut_because_it_goes_nowhere_does_not_seem_complete() {
+    let server = Server::start().await;
+    let text = format!(
+        "<tool_call>\n{{\"name\": \"add\", \"arguments\": {{\"a\": \"{}\"}}}}\n</tool_call>",
+        "ha ".repeat(280)
+    );
+    let choice = choice(&server, &calling(&text)).await;
+    assert_eq!(choice["finish_reason"], "length");
+    let arguments = &choice["message"]["tool_calls"][0]["function"]["arguments"];
+    let arguments = arguments.as_str().expect("arguments");
+    assert!(arguments.len() < 800, "it was not cut");
+}
+
+#[tokio::test]
 async fn one_call_is_enough_where_only_one_is_wanted() {
     let server = Server::start().await;
     let body = with(
