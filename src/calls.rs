@@ -13,10 +13,35 @@
 //!
 //! Only calls of tools that are known are calls; everything else stays the text that it is.
 
+use serde::Serialize;
+
 mod arguments;
 mod parser;
 
 pub use parser::{Parser, Said, Tools};
+
+/// One of the ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Style {
+    /// `<tool_call>{"name": …, "arguments": …}</tool_call>`
+    Tagged,
+    /// `[TOOL_CALLS][{"name": …, "arguments": …}]`
+    List,
+    /// `{"name": …, "parameters": …}`
+    Plain,
+    DeepSeek,
+}
+
+impl Style {
+    fn of(opener: &str) -> Self {
+        match opener {
+            "<tool_call>" => Self::Tagged,
+            "[TOOL_CALLS]" => Self::List,
+            "<|python_tag|>" => Self::Plain,
+            _ => Self::DeepSeek,
+        }
+    }
+}
 
 /// What calls begin with: in some models tokens of their own, which are no text otherwise.
 pub const OPENERS: [&str; 4] = [

@@ -55,6 +55,7 @@ impl Engine for Stub {
             sampling: request.sampling,
             is_thinking: false,
             shows_calls: false,
+            call_style: None,
             grammar: None,
             scope: request.scope,
         })

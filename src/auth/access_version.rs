@@ -101,6 +101,7 @@ mod tests {
             tokio::spawn(async move {
                 loop {
                     version.now().await.unwrap();
+                    tokio::task::yield_now().await;
                 }
             })
         });

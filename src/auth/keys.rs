@@ -22,8 +22,8 @@ const MOST_KNOWN: u64 = 10_000;
 /// Issues, verifies and revokes API keys. Cheap to clone.
 ///
 /// What the database says of a key is remembered for as long as the database's version of such
-/// things is the same, and the version is read for each request: a revoked key is refused from the
-/// moment that the revocation is durable, whichever process it came from.
+/// things is the same, and each request looks whether it may have changed: a revoked key is refused
+/// from the moment that the revocation returns, whichever process it came from.
 #[derive(Debug, Clone)]
 pub struct Keys {
     store: Store,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::arguments::Braces;
-use super::{FIRST_FIELDS, OPENERS};
+use super::{FIRST_FIELDS, OPENERS, Style};
 
 /// Bytes after which something that could still become a call is taken for text.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -44,9 +44,16 @@ pub struct Tools {
     pub is_named: bool,
     /// The answer is nothing but the input of this custom tool, which has a grammar of its own.
     pub is_bare: bool,
+    /// A grammar holds the model to this way to write calls: what looks like another is text, which
+    /// no schema was enforced in.
+    pub only: Option<Style>,
 }
 
 impl Tools {
+    fn may_be(&self, style: Style) -> bool {
+        self.only.is_none_or(|only| only == style)
+    }
+
     fn knows(&self, name: &str) -> bool {
         self.functions.iter().any(|known| known == name) || self.is_custom(name)
     }
@@ -95,25 +102,6 @@ enum State {
     /// All of it is a custom tool's input.
     Input,
     Complete,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Style {
-    Tagged,
-    List,
-    Plain,
-    DeepSeek,
-}
-
-impl Style {
-    fn of(opener: &str) -> Self {
-        match opener {
-            "<tool_call>" => Self::Tagged,
-            "[TOOL_CALLS]" => Self::List,
-            "<|python_tag|>" => Self::Plain,
-            _ => Self::DeepSeek,
-        }
-    }
 }
 
 /// What a step has come to.
@@ -241,10 +229,10 @@ impl Parser {
         }
         let blanks = self.held.len() - said.len();
         let is_opened = OPENERS.iter().any(|opener| said.starts_with(opener));
-        if said.starts_with('{') && !is_opened {
+        if said.starts_with('{') && !is_opened && self.tools.may_be(Style::Plain) {
             self.opened = self.take(blanks);
             self.state = State::Head(Style::Plain);
-        } else if said.starts_with('[') && !is_opened {
+        } else if said.starts_with('[') && !is_opened && self.tools.only.is_none() {
             self.opened = self.take(blanks + 1);
             self.state = State::Head(Style::List);
         } else {
@@ -256,6 +244,7 @@ impl Parser {
     fn look_for_opener(&mut self) -> Step {
         let found = OPENERS
             .iter()
+            .filter(|opener| self.tools.may_be(Style::of(opener)))
             .filter_map(|opener| Some((self.held.find(opener)?, *opener)))
             .min();
         if let Some((at, opener)) = found {

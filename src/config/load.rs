@@ -220,8 +220,9 @@ impl Sources {
             }
         }
         let is_served = |id: &String| {
-            [&engine.model, &config.embeddings.model].contains(&id)
-                || config.models.contains_key(id)
+            !id.is_empty()
+                && ([&engine.model, &config.embeddings.model].contains(&id)
+                    || config.models.contains_key(id))
         };
         for (alias, target) in &config.aliases {
             let key = format!("aliases.{alias}");

@@ -29,6 +29,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::calls::Style;
 use crate::models::SamplingDefaults;
 
 /// One loaded model that turns prompts into text.
@@ -325,6 +326,8 @@ pub struct Prepared {
     pub is_thinking: bool,
     /// Whether the tokens with which a model begins and ends calls are part of its text.
     pub shows_calls: bool,
+    /// The grammar holds calls to be written like this.
+    pub call_style: Option<Style>,
     /// What the answer has to look like: a grammar that the engine has found to be right.
     pub grammar: Option<Arc<str>>,
     /// As in [`GenerateRequest`].

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 
 use super::admission::Place;
@@ -14,10 +15,16 @@ use super::{Engine, EngineError, GenerateRequest, Generation, ModelInfo, ModelSt
 
 /// When to ask again for a model that is being loaded, or that there is no room for.
 const RETRY: Duration = Duration::from_secs(5);
+/// A model that could not be loaded is not tried again for so long: whoever asks meanwhile would make
+/// others wait for nothing.
+const RETRY_LOADING: Duration = Duration::from_secs(2);
+/// How often it is looked whether there is room now.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(100);
 /// Requests that wait for one model to be loaded; further ones are told to come back.
 const MOST_WAITING: usize = 256;
 
-/// Loads a model. May take minutes.
+/// Loads a model. May take minutes. What it gives is nobody else's: a model that somebody holds counts
+/// as in use.
 pub type Load = Arc<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Engine>, String>> + Send + Sync>;
 
 /// A model cannot be had now.
@@ -32,6 +39,9 @@ pub enum PoolError {
 /// Models that were taken out, by name.
 type Gone = Vec<(String, Arc<dyn Engine>)>;
 
+/// A model that is being loaded, for everybody who waits for it.
+type Loading = Shared<BoxFuture<'static, Result<Arc<dyn Engine>, PoolError>>>;
+
 /// How models share the machine.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolOptions {
@@ -39,7 +49,7 @@ pub struct PoolOptions {
     pub memory: u64,
     /// A model that nobody has asked for this long is unloaded; zero: none is.
     pub idle: Duration,
-    /// How long a request waits for its model to be loaded.
+    /// How long a request waits for its model to be loaded, and a model for room.
     pub patience: Duration,
 }
 
@@ -48,29 +58,41 @@ pub struct Pool {
     options: PoolOptions,
     slots: Mutex<Vec<Slot>>,
     /// One is loaded at a time: two at once would each take twice as long.
-    loading: tokio::sync::Mutex<()>,
+    turn: tokio::sync::Mutex<()>,
 }
 
 struct Slot {
     id: String,
     size: u64,
     is_pinned: bool,
-    is_loading: bool,
     engine: Option<Arc<dyn Engine>>,
-    /// When it was asked for last.
+    loading: Option<Loading>,
+    /// When it could not be loaded the last time.
+    failed: Option<Instant>,
+    /// When it was asked for, or answered, last.
     used: Instant,
     /// Of answers that are being generated.
     places: Vec<Weak<Place>>,
 }
 
 impl Slot {
-    fn is_busy(&mut self) -> bool {
+    /// Whether it may be unloaded: nobody has it in hand, nor an answer of it.
+    fn may_go(&mut self) -> bool {
         self.places.retain(|place| place.strong_count() > 0);
-        !self.places.is_empty()
+        let in_hand = self.engine.as_ref().map_or(0, Arc::strong_count);
+        if !self.places.is_empty() || in_hand > 1 {
+            self.used = Instant::now();
+        }
+        !self.is_pinned && in_hand == 1 && self.places.is_empty()
     }
 
-    fn may_go(&mut self) -> bool {
-        !self.is_pinned && self.engine.is_some() && !self.is_busy()
+    fn if_idle(&mut self) -> Option<&mut Self> {
+        self.may_go().then_some(self)
+    }
+
+    fn take(&mut self) -> Option<(String, Arc<dyn Engine>)> {
+        let engine = self.engine.take()?;
+        Some((self.id.clone(), engine))
     }
 }
 
@@ -87,7 +109,7 @@ impl Pool {
         Arc::new(Self {
             options,
             slots: Mutex::default(),
-            loading: tokio::sync::Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         })
     }
 
@@ -106,8 +128,9 @@ impl Pool {
             id: info.id.clone(),
             size,
             is_pinned,
-            is_loading: false,
             engine: None,
+            loading: None,
+            failed: None,
             used: Instant::now(),
             places: Vec::new(),
         });
@@ -132,8 +155,8 @@ impl Pool {
             tokio::time::sleep(every).await;
             let mut gone = Vec::new();
             for slot in self.slots().iter_mut() {
-                if slot.used.elapsed() >= idle && slot.may_go() {
-                    gone.extend(slot.engine.take().map(|engine| (slot.id.clone(), engine)));
+                if slot.may_go() && slot.used.elapsed() >= idle {
+                    gone.extend(slot.take());
                 }
             }
             unload(gone).await;
@@ -157,51 +180,91 @@ impl Pool {
         .flatten()
     }
 
-    async fn load(&self, slot: usize, load: &Load) -> Result<Arc<dyn Engine>, PoolError> {
-        let _turn = self.loading.lock().await;
-        if let Some(engine) = self.loaded(slot) {
-            return Ok(engine);
+    /// What everybody waits for who wants this model: it is loaded once for all of them, and goes on
+    /// being loaded when they have left.
+    fn loading(self: &Arc<Self>, which: usize, load: &Load) -> Loading {
+        let mut slots = self.slots();
+        let Some(slot) = slots.get_mut(which) else {
+            return std::future::ready(Err(PoolError::NoRoom)).boxed().shared();
+        };
+        if let Some(engine) = slot.engine.clone() {
+            return std::future::ready(Ok(engine)).boxed().shared();
         }
-        unload(self.make_room(slot)?).await;
-        self.with(slot, |slot| slot.is_loading = true);
-        let loaded = load().await;
-        self.with(slot, |slot| {
-            slot.is_loading = false;
-            slot.used = Instant::now();
-            slot.engine = loaded.as_ref().ok().cloned();
-        });
-        loaded.map_err(PoolError::Load)
+        if let Some(loading) = &slot.loading {
+            return loading.clone();
+        }
+        let (pool, load) = (self.clone(), load.clone());
+        let task = tokio::spawn(async move { pool.load(which, &load).await });
+        let done = async move {
+            let ended = task.await;
+            ended.unwrap_or_else(|error| Err(PoolError::Load(error.to_string())))
+        };
+        let loading = done.boxed().shared();
+        slot.loading = Some(loading.clone());
+        loading
     }
 
-    /// Takes out what has not been asked for longest, until there is room for this one.
+    async fn load(&self, slot: usize, load: &Load) -> Result<Arc<dyn Engine>, PoolError> {
+        let _turn = self.turn.lock().await;
+        let loaded = match self.room(slot).await {
+            Ok(()) => load().await.map_err(PoolError::Load),
+            Err(full) => Err(full),
+        };
+        self.with(slot, |slot| {
+            slot.loading = None;
+            slot.used = Instant::now();
+            slot.failed = matches!(loaded, Err(PoolError::Load(_))).then(Instant::now);
+            slot.engine = loaded.as_ref().ok().cloned();
+            match &loaded {
+                Ok(_) => {}
+                Err(PoolError::NoRoom) => tracing::warn!(model = slot.id, "there is no room"),
+                Err(error) => tracing::error!(model = slot.id, %error, "it cannot be loaded"),
+            }
+        });
+        loaded
+    }
+
+    /// Waits until there is room for this one, and makes it.
+    async fn room(&self, slot: usize) -> Result<(), PoolError> {
+        let since = Instant::now();
+        loop {
+            match self.make_room(slot) {
+                Ok(gone) => {
+                    unload(gone).await;
+                    return Ok(());
+                }
+                Err(full) if since.elapsed() >= self.options.patience => return Err(full),
+                Err(_) => tokio::time::sleep(LOOK_FOR_ROOM).await,
+            }
+        }
+    }
+
+    /// Takes out what has not been asked for longest, until there is room for this one; nothing, if
+    /// that would not do.
     fn make_room(&self, slot: usize) -> Result<Gone, PoolError> {
         let mut slots = self.slots();
         let wanted = slots.get(slot).map_or(0, |slot| slot.size);
-        let mut gone = Vec::new();
-        loop {
-            let held: u64 = slots
-                .iter()
-                .filter(|s| s.engine.is_some())
-                .map(|s| s.size)
-                .sum();
-            if self.options.memory == 0 || held.saturating_add(wanted) <= self.options.memory {
-                return Ok(gone);
-            }
-            let oldest = slots
-                .iter_mut()
-                .filter_map(|slot| slot.may_go().then_some(slot))
-                .min_by_key(|slot| slot.used);
-            let Some(oldest) = oldest else {
-                // Those that were taken out are not asked for: they may as well be gone.
-                return Err(PoolError::NoRoom);
-            };
-            gone.extend(
-                oldest
-                    .engine
-                    .take()
-                    .map(|engine| (oldest.id.clone(), engine)),
-            );
+        let loaded = slots.iter().filter(|slot| slot.engine.is_some());
+        let held: u64 = loaded.map(|slot| slot.size).sum();
+        let memory = self.options.memory;
+        let mut surplus = held.saturating_add(wanted).saturating_sub(memory);
+        if memory == 0 || surplus == 0 {
+            return Ok(Vec::new());
         }
+        let mut idle: Vec<&mut Slot> = slots.iter_mut().filter_map(Slot::if_idle).collect();
+        if idle.iter().map(|slot| slot.size).sum::<u64>() < surplus {
+            return Err(PoolError::NoRoom);
+        }
+        idle.sort_by_key(|slot| slot.used);
+        let mut gone = Vec::new();
+        for slot in idle {
+            if surplus == 0 {
+                break;
+            }
+            surplus = surplus.saturating_sub(slot.size);
+            gone.extend(slot.take());
+        }
+        Ok(gone)
     }
 }
 
@@ -230,7 +293,7 @@ impl Pooled {
     /// # Errors
     /// [`PoolError`].
     pub async fn load(&self) -> Result<(), PoolError> {
-        self.pool.load(self.slot, &self.load).await.map(drop)
+        self.pool.loading(self.slot, &self.load).await.map(drop)
     }
 
     /// The loaded model. Whoever stops waiting does not stop the loading.
@@ -242,19 +305,17 @@ impl Pooled {
             return Ok(engine);
         }
         let late = EngineError::Unavailable { retry_after: RETRY };
+        let failed = self.pool.with(self.slot, |slot| slot.failed).flatten();
+        if failed.is_some_and(|failed| failed.elapsed() < RETRY_LOADING) {
+            return Err(late);
+        }
         let Ok(_spot) = self.waiting.try_acquire() else {
             return Err(EngineError::Busy { retry_after: RETRY });
         };
-        let (pool, slot, load) = (self.pool.clone(), self.slot, self.load.clone());
-        let loading = tokio::spawn(async move { pool.load(slot, &load).await });
+        let loading = self.pool.loading(self.slot, &self.load);
         match tokio::time::timeout(self.pool.options.patience, loading).await {
-            Ok(Ok(Ok(engine))) => Ok(engine),
-            Ok(Ok(Err(error))) => {
-                tracing::error!(model = self.info.id, %error, "a model cannot be loaded");
-                Err(late)
-            }
-            Ok(Err(error)) => Err(EngineError::Failed(error.to_string())),
-            Err(_) => Err(late),
+            Ok(Ok(engine)) => Ok(engine),
+            Ok(Err(_)) | Err(_) => Err(late),
         }
     }
 }
@@ -279,8 +340,11 @@ impl Engine for Pooled {
         place: Arc<Place>,
     ) -> Result<Generation, EngineError> {
         let engine = self.engine().await?;
-        self.pool
-            .with(self.slot, |slot| slot.places.push(Arc::downgrade(&place)));
+        // Before the model is out of this hand.
+        self.pool.with(self.slot, |slot| {
+            slot.places.retain(|place| place.strong_count() > 0);
+            slot.places.push(Arc::downgrade(&place));
+        });
         engine.generate(prepared, place).await
     }
 
@@ -296,7 +360,7 @@ impl Engine for Pooled {
     fn state(&self) -> ModelState {
         let state = self.pool.with(self.slot, |slot| match &slot.engine {
             Some(engine) => engine.state(),
-            None if slot.is_loading => ModelState::Loading,
+            None if slot.loading.is_some() => ModelState::Loading,
             None => ModelState::Unloaded,
         });
         state.unwrap_or(ModelState::Unloaded)
@@ -376,6 +440,19 @@ mod tests {
         (pool.add(info(id), 10, is_pinned, load), loads)
     }
 
+    fn prepared() -> Prepared {
+        Prepared {
+            prompt: Vec::new(),
+            sampling: crate::engine::Sampling::default(),
+            max_tokens: 1,
+            is_thinking: false,
+            shows_calls: false,
+            call_style: None,
+            grammar: None,
+            scope: "x".into(),
+        }
+    }
+
     const SOON: Duration = Duration::from_millis(20);
 
     #[tokio::test]
@@ -413,6 +490,7 @@ mod tests {
     async fn what_was_not_asked_for_longest_makes_room_unless_it_is_pinned_or_busy() {
         let pool = Pool::new(PoolOptions {
             memory: 20,
+            patience: SOON * 10,
             ..options()
         });
         let (pinned, _) = add(&pool, "pinned", true, Duration::ZERO);
@@ -428,16 +506,7 @@ mod tests {
         assert_eq!(pinned.state(), ModelState::Loaded);
         assert_eq!(a.state(), ModelState::Unloaded);
         let place = Arc::new(Admission::new(1, 1).enter("x").await.expect("a place"));
-        let prepared = Prepared {
-            prompt: Vec::new(),
-            sampling: crate::engine::Sampling::default(),
-            max_tokens: 1,
-            is_thinking: false,
-            shows_calls: false,
-            grammar: None,
-            scope: "x".into(),
-        };
-        assert!(b.generate(prepared, place.clone()).await.is_err());
+        assert!(b.generate(prepared(), place.clone()).await.is_err());
         let full = a.engine().await.err();
         assert!(
             matches!(full, Some(EngineError::Unavailable { .. })),
@@ -469,13 +538,52 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_model_that_cannot_be_loaded_is_unavailable_and_tried_again() {
+    async fn a_model_that_cannot_be_loaded_is_unavailable_and_tried_once_for_all() {
         let pool = Pool::new(options());
-        let (model, loads) = add(&pool, "broken", false, Duration::ZERO);
-        for tried in 1..3 {
-            let error = model.engine().await.err();
-            assert!(matches!(error, Some(EngineError::Unavailable { .. })));
-            assert_eq!(loads.load(Ordering::SeqCst), tried);
+        let (model, loads) = add(&pool, "broken", false, SOON);
+        let all = (0..20).map(|_| model.engine());
+        for engine in futures_util::future::join_all(all).await {
+            assert!(matches!(engine, Err(EngineError::Unavailable { .. })));
         }
+        assert!(model.engine().await.is_err());
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+        tokio::time::sleep(RETRY_LOADING).await;
+        assert!(model.engine().await.is_err());
+        assert_eq!(loads.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_unloaded_for_what_has_no_room_all_the_same() {
+        let pool = Pool::new(PoolOptions {
+            memory: 20,
+            patience: SOON * 10,
+            ..options()
+        });
+        let (idle, _) = add(&pool, "idle", false, Duration::ZERO);
+        let (busy, _) = add(&pool, "busy", false, Duration::ZERO);
+        let large: Load = Arc::new(|| {
+            Box::pin(async { Ok(Arc::new(Nothing(info("large"))) as Arc<dyn Engine>) })
+        });
+        let large = pool.add(info("large"), 20, false, large);
+        idle.engine().await.expect("room");
+        let in_hand = busy.engine().await.expect("room");
+        assert!(large.engine().await.is_err());
+        assert_eq!(idle.state(), ModelState::Loaded);
+        drop(in_hand);
+        large.engine().await.expect("room");
+        assert_eq!(idle.state(), ModelState::Unloaded);
+        assert_eq!(busy.state(), ModelState::Unloaded);
+    }
+
+    #[tokio::test]
+    async fn answers_that_are_over_leave_nothing_behind() {
+        let pool = Pool::new(options());
+        let (model, _) = add(&pool, "a", true, Duration::ZERO);
+        let admission = Admission::new(1, 1);
+        for _ in 0..5 {
+            let place = Arc::new(admission.enter("x").await.expect("a place"));
+            assert!(model.generate(prepared(), place).await.is_err());
+        }
+        assert_eq!(pool.with(0, |slot| slot.places.len()), Some(1));
     }
 }

@@ -89,6 +89,14 @@ impl Producer {
     ) -> Option<Self> {
         let all = u32::try_from(prompts.len()).unwrap_or(u32::MAX);
         let prepared = prompts.pop_front()?;
+        let only = prepared.call_style;
+        let tools = tools.map(|tools| match only {
+            None => tools,
+            only => Arc::new(Tools {
+                only,
+                ..(*tools).clone()
+            }),
+        });
         Some(Self {
             answer: guarded.answer(prepared.is_thinking, tools.clone()),
             tools,

@@ -128,6 +128,7 @@ pub(super) fn wanted(
                 most: Some(1),
                 is_named: true,
                 is_bare: one.iter().any(|tool| tool.grammar.is_some()),
+                only: None,
             };
             form = match one.first().and_then(|tool| tool.grammar.clone()) {
                 Some(grammar) => grammar,

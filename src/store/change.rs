@@ -196,12 +196,17 @@ impl Change {
         for event in events {
             self.append(actor, event).await?;
         }
-        sqlx::query("COMMIT").execute(self.on()).await?;
-        self.writing.done();
-        if let Err(error) = self.stamp.renew() {
-            tracing::error!(%error, "a change shows to other processes a second late");
-        }
-        Ok(())
+        // Whoever has left by now has made the change all the same.
+        let commit = async move {
+            sqlx::query("COMMIT").execute(self.on()).await?;
+            self.writing.done();
+            if let Err(error) = self.stamp.renew() {
+                tracing::error!(%error, "a change shows to other processes a second late");
+            }
+            Ok(())
+        };
+        let committed = tokio::spawn(commit).await;
+        committed.unwrap_or(Err(StoreError::Query(sqlx::Error::WorkerCrashed)))
     }
 
     /// Takes it back, and keeps the connection.

@@ -118,6 +118,7 @@ impl Engine for Scripted {
             max_tokens,
             is_thinking: false,
             shows_calls: !request.tools.is_empty(),
+            call_style: None,
             grammar: None,
             scope: request.scope,
         })

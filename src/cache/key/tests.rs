@@ -133,6 +133,7 @@ fn forms() -> impl Strategy<Value = Forms> {
         most,
         is_named: is.0,
         is_bare: is.1,
+        only: None,
     }));
     (tools(), form, effort, calls)
 }

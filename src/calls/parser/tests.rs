@@ -212,3 +212,35 @@ proptest! {
         prop_assert_eq!(split(&pieces, None), split(&[&whole], None));
     }
 }
+
+#[test]
+fn where_one_way_is_enforced_the_others_are_text() {
+    let held = |only, said: &str| {
+        let mut parser = Parser::new(Arc::new(Tools {
+            only: Some(only),
+            ..(*tools(None)).clone()
+        }));
+        let mut all = parser.push(said);
+        all.extend(parser.finish());
+        all.iter().any(|said| matches!(said, Said::Call { .. }))
+    };
+    let body = "{\"name\": \"add\", \"arguments\": {\"a\": 1}}";
+    let tagged = format!("<tool_call>\n{body}\n</tool_call>");
+    let list = format!("[TOOL_CALLS][{body}]");
+    for (only, is, is_not) in [
+        (Style::Tagged, &tagged, [body, &list, "[add{\"a\": 1}]"]),
+        (Style::List, &list, [body, &tagged, "[add{\"a\": 1}]"]),
+        (
+            Style::Plain,
+            &body.to_owned(),
+            [&tagged, &list, "[[{\"name\": \"add\", \"arguments\": {}}]"],
+        ),
+    ] {
+        assert!(held(only, is), "{only:?}: {is}");
+        for text in is_not {
+            assert!(!held(only, text), "{only:?}: {text}");
+            let later = format!("Well {text}");
+            assert!(!held(only, &later), "{only:?}: {later}");
+        }
+    }
+}

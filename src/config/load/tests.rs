@@ -228,6 +228,7 @@ fn models_and_aliases_are_checked_against_each_other() {
     assert_eq!(config.aliases["GPT-4.1-mini"], "Qwen3-0.6B");
     for (text, key) in [
         ("[aliases]\na = 'b'\n", "aliases.a"),
+        ("[aliases]\na = ''\n", "aliases.a"),
         (
             "[models.a]\n[aliases]\na = 'smollm2-135m-instruct'\n",
             "aliases.a",

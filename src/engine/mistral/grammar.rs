@@ -9,8 +9,7 @@ use llguidance::{Matcher, ParserFactory};
 use serde_json::{Value, json};
 
 use super::tokenizer::ChatEncoder;
-use super::tools::Style;
-use crate::calls::FIRST_FIELDS;
+use crate::calls::{FIRST_FIELDS, Style};
 use crate::engine::{Form, Tool};
 
 /// Grammars that are kept ready: tools come again and again.
@@ -133,10 +132,18 @@ pub fn write(
         },
         other => rule("answer", other)?,
     };
-    let start = if is_thinking {
-        "start: thoughts GAP? answer\nthoughts[suffix=\"</think>\"]: /(?s:.*)/\nGAP: /[ \\n]+/\n"
+    // Words have their blanks in front of them themselves.
+    let gap = if body.starts_with("answer: WORDS") {
+        ""
     } else {
-        "start: answer\n"
+        "GAP?"
+    };
+    let start = match is_thinking {
+        true => format!(
+            "start: thoughts {gap} answer\nthoughts[suffix=\"</think>\"]: /(?s:.*)/\n\
+             GAP: /[ \\n]+/\n"
+        ),
+        false => "start: answer\n".to_owned(),
     };
     Some(format!("{start}{body}").into())
 }
@@ -154,21 +161,23 @@ fn rule(name: &str, form: &Form) -> Option<String> {
 /// What calls of a style begin with, if that is no word of theirs.
 fn opener(style: Style) -> Option<&'static str> {
     match style {
-        Style::Tagged => Some("<tool_call>"),
+        Style::Tagged | Style::DeepSeek => Some("<tool_call>"),
         Style::List => Some("[TOOL_CALLS]"),
         Style::Plain => None,
     }
 }
 
-/// Words that nobody takes for a call of this style, and words before what opens one.
+/// Words that nobody takes for a call of a style, and words before what opens one.
 fn words(opener: Option<&str>) -> String {
-    let fields = FIRST_FIELDS.join("|");
-    let object =
-        format!("/[ \\t\\r\\n]*(\\[[ \\t\\r\\n]*)?\\{{[ \\t\\r\\n]*\"({fields})\"(?s:.*)/");
-    let opener = opener.map_or(String::new(), |opener| {
-        format!(" & ~/(?s:.*){}(?s:.*)/", slashed(&regex::escape(opener)))
-    });
-    format!("WORDS: BEFORE{opener}\nBEFORE: /(?s:.*)/ & ~{object}\n")
+    let not = match opener {
+        Some(opener) => format!("(?s:.*){}(?s:.*)", slashed(&regex::escape(opener))),
+        None => {
+            let fields = FIRST_FIELDS.join("|");
+            // A name that is not plain may be any.
+            format!(r#"\s*\{{\s*"(({fields})"|[^"\\]*\\)(?s:.*)"#)
+        }
+    };
+    format!("WORDS: BEFORE & ~/{not}/\nBEFORE: /(?s:.*)/\n")
 }
 
 /// The rule `called`. `after_words`: there are the rules of [`words`], and some may come first.
@@ -201,7 +210,7 @@ fn calls(
         more => format!(" ({between} {call}){{0,{more}}}"),
     };
     let (arguments, called) = match style {
-        Style::Tagged => {
+        Style::Tagged | Style::DeepSeek => {
             let (open, close) = (mark("<tool_call>"), mark("</tool_call>"));
             let more = more("\"\\n\"", "call");
             let call = format!("call: {open} rest\nrest: \"\\n\" body \"\\n\" {close}\n");
@@ -216,15 +225,27 @@ fn calls(
         }
         Style::Plain => {
             let more = more("\"; \"", "body");
-            ("parameters", format!("called: body{more}\n"))
+            let first = if after_words { "first" } else { "body" };
+            ("parameters", format!("called: {first}{more}\n"))
         }
     };
     let mut text = called + &rule;
     let bodies: Vec<String> = (0..tools.len()).map(|i| format!("body_{i}")).collect();
     text.push_str(&format!("body: {}\n", bodies.join(" | ")));
+    let has_first = style == Style::Plain && after_words;
+    if has_first {
+        let firsts: Vec<String> = (0..tools.len()).map(|i| format!("first_{i}")).collect();
+        text.push_str(&format!("first: {}\n", firsts.join(" | ")));
+    }
     for (i, tool) in tools.iter().enumerate() {
         let name = Value::from(tool.name.as_str());
-        let head = Value::from(format!("{{\"name\": {name}, \"{arguments}\": "));
+        let head = format!("{{\"name\": {name}, \"{arguments}\": ");
+        if has_first {
+            // In one with the head: words may begin with blanks too, and the longest counts.
+            let head = slashed(&regex::escape(&head));
+            text.push_str(&format!("first_{i}: /\\s*{head}/ arguments_{i} \"}}\"\n"));
+        }
+        let head = Value::from(head);
         text.push_str(&format!("body_{i}: {head} arguments_{i} \"}}\"\n"));
         text.push_str(&format!(
             "arguments_{i}: %json {}\n",
@@ -372,6 +393,7 @@ mod tests {
             &format!("I will.\n{CALL}"),
             &format!("{CALL}\n{CALL}"),
             "{\"x\": [1]}",
+            "{\"name\": \"Ada\"}",
             "",
         ] {
             whole(&tagged, fine);
@@ -380,7 +402,6 @@ mod tests {
             "<tool_call>\n{\"name\": \"|sub\"",
             "Well <tool_call>|!",
             "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"|b\": 1}}",
-            " {\"name|\": \"add\"}",
         ] {
             partly(&tagged, wrong);
         }
@@ -405,6 +426,9 @@ mod tests {
         let grammar = grammar(Style::Plain, true, &none);
         whole(&grammar, &format!("{plain}; {plain}"));
         whole(&grammar, "Hi");
+        whole(&grammar, &format!("\n\n{plain}"));
+        whole(&grammar, "{\"x\": 1}");
         partly(&grammar, "{\"name\": \"|sub\"");
+        partly(&grammar, "{\"n|\\u0061me\"");
     }
 }

@@ -30,7 +30,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
 use super::admission::Place;
-use super::{Engine, EngineError, GenerateRequest, Generation, Message, ModelInfo, Prepared};
+use super::{Engine, EngineError, Form, GenerateRequest, Generation, Message, ModelInfo, Prepared};
 use crate::models::InstalledModel;
 use grammar::{Grammars, Unusable};
 use reuse::STATE_STEP;
@@ -176,6 +176,8 @@ impl Engine for MistralEngine {
         let turn = turn.map_err(|error| EngineError::Failed(error.to_string()))?;
         let (encoder, grammars) = (self.encoder.clone(), self.grammars.clone());
         let shows_calls = !tools.is_empty();
+        let is_held = matches!(form, Form::Calls { .. } | Form::Either { .. });
+        let call_style = is_held.then(|| self.encoder.style());
         let encode = move || {
             let _turn = turn;
             if let Some(raw) = raw {
@@ -191,7 +193,8 @@ impl Engine for MistralEngine {
                 effort,
             };
             let prompt = encoder.encode_chat(&conversation).map_err(encode_error)?;
-            let grammar = grammar::write(&form, encoder.style(), prompt.is_thinking, &encoder);
+            let style = encoder.style();
+            let grammar = grammar::write(&form, style, prompt.is_thinking, &encoder);
             if let Some(grammar) = &grammar {
                 let followed = grammars.follow(&encoder, grammar);
                 followed.map_err(|Unusable(why)| EngineError::Invalid {
@@ -229,6 +232,7 @@ impl Engine for MistralEngine {
             max_tokens: sampling.max_tokens.unwrap_or(room).min(room),
             is_thinking,
             shows_calls,
+            call_style,
             grammar,
             sampling,
             scope: request.scope,
@@ -271,9 +275,13 @@ impl Engine for MistralEngine {
             let fit = runner.answer(&prepared, &sender).await;
             ready.store(fit, Ordering::Release);
             drop((sender, runner, place));
+            // Whoever unloads the model meanwhile gets its memory back.
+            let idle = Arc::downgrade(&shared);
+            drop(shared);
             if fit {
                 tokio::time::sleep(IDLE).await;
                 if waiting.load(Ordering::Acquire) == 0
+                    && let Some(shared) = idle.upgrade()
                     && let Ok(mut runner) = shared.try_lock()
                 {
                     runner.use_idle_time(prepared.prompt.len()).await;

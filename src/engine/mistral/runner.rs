@@ -284,6 +284,7 @@ mod tests {
             max_tokens: 16,
             is_thinking: false,
             shows_calls: false,
+            call_style: None,
             grammar: None,
             scope: "test".into(),
         }

@@ -13,6 +13,7 @@ use serde_json::ser::{Formatter, PrettyFormatter};
 use serde_json::{Value as Json, json};
 
 use super::tools;
+use crate::calls::Style;
 use crate::engine::{Effort, Message, Tool};
 
 /// A prompt of more bytes than this is no answerable prompt but a template gone wild.
@@ -159,8 +160,8 @@ impl ChatTemplate {
     }
 
     /// How the model writes its calls.
-    pub fn style(&self) -> tools::Style {
-        tools::Style::of(&self.source)
+    pub fn style(&self) -> Style {
+        tools::style_of(&self.source)
     }
 
     /// The prompt for an answer.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use super::template::{ChatTemplate, Conversation, RenderError};
-use super::tools::Style;
+use crate::calls::Style;
 use crate::calls::{MARKERS, OPENERS};
 use crate::engine::{Message, RawPrompt, Tool, ToolCall};
 use crate::models::InstalledModel;

@@ -2,32 +2,20 @@
 
 use serde_json::{Value, json};
 
+use crate::calls::Style;
 use crate::engine::{Message, Role, Tool};
 
-/// How a model writes its calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// `<tool_call>{"name": …, "arguments": …}</tool_call>`; also what we tell models whose
-    /// template knows no tools.
-    Tagged,
-    /// `[TOOL_CALLS][{"name": …, "arguments": …}]`
-    List,
-    /// `{"name": …, "parameters": …}`
-    Plain,
-}
-
-impl Style {
-    /// As a chat template shows.
-    pub fn of(template: &str) -> Self {
-        if !knows_tools(template) || template.contains("<tool_call>") {
-            Self::Tagged
-        } else if template.contains("[TOOL_CALLS]") {
-            Self::List
-        } else if template.contains("<|python_tag|>") || template.contains("\"parameters\"") {
-            Self::Plain
-        } else {
-            Self::Tagged
-        }
+/// How a model writes its calls, as its chat template shows. Models whose template knows no tools are
+/// told of [`Style::Tagged`].
+pub fn style_of(template: &str) -> Style {
+    if !knows_tools(template) || template.contains("<tool_call>") {
+        Style::Tagged
+    } else if template.contains("[TOOL_CALLS]") {
+        Style::List
+    } else if template.contains("<|python_tag|>") || template.contains("\"parameters\"") {
+        Style::Plain
+    } else {
+        Style::Tagged
     }
 }
 
@@ -128,10 +116,10 @@ mod tests {
         assert!(knows_tools("{% if tools %}x{% endif %}"));
         assert!(!knows_tools("{{ message.tool_calls }} mytools tools_x"));
         assert_eq!(
-            Style::of("{% if tools %}[TOOL_CALLS]{% endif %}"),
+            style_of("{% if tools %}[TOOL_CALLS]{% endif %}"),
             Style::List
         );
-        assert_eq!(Style::of("[TOOL_CALLS]"), Style::Tagged);
+        assert_eq!(style_of("[TOOL_CALLS]"), Style::Tagged);
     }
 
     #[test]

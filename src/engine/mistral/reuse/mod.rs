@@ -241,6 +241,7 @@ mod tests {
             max_tokens: 1,
             is_thinking: false,
             shows_calls: false,
+            call_style: None,
             grammar: None,
             scope: "tenant".into(),
         }
