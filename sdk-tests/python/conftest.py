@@ -1,5 +1,6 @@
 import openai
 import pytest
+from langchain_openai import ChatOpenAI
 from server import MODEL, PATIENCE, Server
 from witness import Witness
 
@@ -67,6 +68,26 @@ def client(server, connect):
 def ask(client):
     """`ask("...")` or `ask([...])`: a completion of the default model, with what is different."""
     return asking(client)
+
+
+@pytest.fixture(scope="session")
+def langchain(server, witness):
+    """LangChain's model, to be told what is different."""
+
+    def make(**options):
+        return ChatOpenAI(
+            model=MODEL,
+            api_key=server.api_key,
+            base_url=server.base_url,
+            temperature=0,
+            timeout=PATIENCE,
+            max_retries=0,
+            http_client=witness.client(),
+            http_async_client=witness.async_client(),
+            **options,
+        )
+
+    return make
 
 
 @pytest.fixture(scope="session")

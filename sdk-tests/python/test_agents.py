@@ -17,9 +17,8 @@ from langchain.agents.middleware import wrap_model_call
 from langchain.agents.structured_output import ProviderStrategy
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
-from server import MODEL, PATIENCE
+from server import MODEL
 
 QUESTION = "What is 3 plus 4, and how is the weather in Paris?"
 # The model is too small to know which function comes next: who asks says so.
@@ -34,18 +33,8 @@ class Report(BaseModel):
 
 
 @pytest.fixture(scope="module")
-def model(server, witness):
-    return ChatOpenAI(
-        model=MODEL,
-        api_key=server.api_key,
-        base_url=server.base_url,
-        temperature=0,
-        max_tokens=100,
-        timeout=PATIENCE,
-        max_retries=0,
-        http_client=witness.client(),
-        http_async_client=witness.async_client(),
-    )
+def model(langchain):
+    return langchain(max_tokens=100)
 
 
 @wrap_model_call
@@ -53,6 +42,15 @@ def in_order(request, handler):
     done = sum(isinstance(message, ToolMessage) for message in request.messages)
     choice = "none" if done == len(ORDER) else ORDER[done]
     return handler(request.override(tool_choice=choice))
+
+
+@wrap_model_call
+def in_order_too(request, handler):
+    """With a form LangChain leaves the choice out."""
+    done = sum(isinstance(message, ToolMessage) for message in request.messages)
+    named = {"type": "function", "function": {"name": ORDER[min(done, 1)]}}
+    choice = "none" if done == len(ORDER) else named
+    return handler(request.override(model_settings={"tool_choice": choice}))
 
 
 def tools():
@@ -103,7 +101,7 @@ def test_a_langchain_agent_that_answers_in_a_form_streamed(model):
 def test_a_langchain_agent_with_tools_and_a_form(model):
     both, called = tools()
     form = ProviderStrategy(Report, strict=True)
-    agent = create_agent(model, both, middleware=[in_order], response_format=form)
+    agent = create_agent(model, both, middleware=[in_order_too], response_format=form)
     result = agent.invoke({"messages": [("user", QUESTION)]})
     assert [name for name, *_ in called] == ORDER
     assert isinstance(result["structured_response"], Report)

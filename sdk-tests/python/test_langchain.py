@@ -5,27 +5,15 @@ import asyncio
 import openai
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
-from langchain_openai import ChatOpenAI
-from server import MODEL, PATIENCE
+from server import MODEL
 from test_answers import STORY
 
 FRANCE = "What is the capital of France?"
 
 
 @pytest.fixture(scope="module")
-def model(server, witness):
-    return ChatOpenAI(
-        model=MODEL,
-        api_key=server.api_key,
-        base_url=server.base_url,
-        temperature=0,
-        max_tokens=24,
-        timeout=PATIENCE,
-        max_retries=0,
-        stream_usage=True,
-        http_client=witness.client(),
-        http_async_client=witness.async_client(),
-    )
+def model(langchain):
+    return langchain(max_tokens=24, stream_usage=True)
 
 
 def test_invoke(model):

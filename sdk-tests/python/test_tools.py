@@ -8,9 +8,8 @@ import openai
 import pytest
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
-from server import MODEL, PATIENCE
+from server import MODEL
 
 ADD = {
     "type": "function",
@@ -167,18 +166,8 @@ def test_what_cannot_be_enforced_is_refused_by_name(ask, schema, word):
 
 
 @pytest.fixture(scope="module")
-def langchain(server, witness):
-    return ChatOpenAI(
-        model=MODEL,
-        api_key=server.api_key,
-        base_url=server.base_url,
-        temperature=0,
-        max_tokens=100,
-        timeout=PATIENCE,
-        max_retries=0,
-        http_client=witness.client(),
-        http_async_client=witness.async_client(),
-    )
+def small(langchain):
+    return langchain(max_tokens=100)
 
 
 @tool
@@ -193,21 +182,21 @@ def shout(text: str) -> str:
     return text.upper()
 
 
-def test_langchain_binds_tools_and_goes_round(langchain):
+def test_langchain_binds_tools_and_goes_round(small):
     tools = {"add": add, "shout": shout}
     messages = [HumanMessage(SUM)]
-    asks = langchain.bind_tools([add, shout], tool_choice="add").invoke(messages)
+    asks = small.bind_tools([add, shout], tool_choice="add").invoke(messages)
     [call] = asks.tool_calls
     result = tools[call["name"]].invoke(call)
     assert isinstance(result, ToolMessage)
     assert int(result.content) == call["args"]["a"] + call["args"]["b"]
-    answer = langchain.bind_tools([add, shout], tool_choice="none").invoke([*messages, asks, result])
+    answer = small.bind_tools([add, shout], tool_choice="none").invoke([*messages, asks, result])
     assert answer.content and not answer.tool_calls
 
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
-def test_langchain_with_structured_output(langchain, method):
-    person = langchain.with_structured_output(Person, method=method).invoke("Ada is 36 years old.")
+def test_langchain_with_structured_output(small, method):
+    person = small.with_structured_output(Person, method=method).invoke("Ada is 36 years old.")
     assert isinstance(person, Person)
 
 

@@ -2,7 +2,7 @@
 
 use microllm::engine::{Engine, FinishReason, Role};
 
-use crate::harness::{ENGINE, ask, endless, greedy, message, request, run, user};
+use crate::harness::{ENGINE, ask, endless, greedy, load_with, message, request, run, user};
 
 #[test]
 fn it_knows_the_capital_of_france() {
@@ -66,4 +66,14 @@ fn the_system_message_and_history_reach_the_model() {
     ];
     let answer = run(ask(&ENGINE, messages, greedy())).expect("an answer");
     assert!(answer.text.contains("Zelda"), "{}", answer.text);
+}
+
+#[test]
+fn a_template_of_one_s_own_stands_in_place_of_the_model_s() {
+    let engine = load_with(0, Some("{{ messages[0]['content'] }}!"));
+    let prepared = run(engine.prepare(request(user("Hello"), greedy())));
+    let prompt = prepared.expect("prepared").prompt;
+    assert_eq!(run(ENGINE.text_of(&prompt)).as_deref(), Ok("Hello!"));
+    let fingerprint = |info: &microllm::engine::ModelInfo| info.system_fingerprint.clone();
+    assert_ne!(fingerprint(engine.info()), fingerprint(ENGINE.info()));
 }

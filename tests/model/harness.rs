@@ -39,10 +39,15 @@ pub static ENGINE: LazyLock<MistralEngine> = LazyLock::new(|| load(512 << 20));
 pub static FRESH: LazyLock<MistralEngine> = LazyLock::new(|| load(0));
 
 pub fn load(reuse_bytes: usize) -> MistralEngine {
+    load_with(reuse_bytes, None)
+}
+
+/// `template`: in place of the model's own.
+pub fn load_with(reuse_bytes: usize, template: Option<&str>) -> MistralEngine {
     let options = Options {
         reuse_bytes,
         max_context: 0,
-        chat_template: None,
+        chat_template: template.map(Arc::from),
     };
     MistralEngine::load(MODEL.clone(), options).expect("the model loads")
 }
