@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use super::Engine;
 use super::admission::Admission;
 use super::bert::BertEmbedder;
+use super::mistral::template::ChatTemplate;
 use super::mistral::{LoadError, MistralEngine, Options, describe};
 use super::pool::{Load, Pool, PoolError, PoolOptions, Pooled};
 use super::registry::{ServedEmbedder, ServedModel};
@@ -34,11 +35,11 @@ pub enum StartError {
         id: String,
         kind: ModelKind,
     },
-    #[error("models.{id}.chat_template: cannot read {}: {source}", path.display())]
+    #[error("models.{id}.chat_template: {}: {reason}", path.display())]
     Template {
         id: String,
         path: PathBuf,
-        source: std::io::Error,
+        reason: String,
     },
     #[error("engine.memory_mib: '{id}', with all that is never unloaded, takes about {needed} MiB")]
     Memory { id: String, needed: u64 },
@@ -78,7 +79,7 @@ pub async fn served_models(
         let size = size(&installed, &options);
         let is_pinned = rule == LoadRule::Always;
         if is_pinned {
-            pinned += size;
+            pinned = size.saturating_add(pinned);
         } else if size > largest.0 {
             largest = (size, id.clone());
         }
@@ -93,7 +94,7 @@ pub async fn served_models(
             defaults: model.sampling.or(recommended.unwrap_or_default()).into(),
         });
     }
-    let needed = (pinned + largest.0).div_ceil(1 << 20);
+    let needed = largest.0.saturating_add(pinned).div_ceil(1 << 20);
     if engine.memory_mib > 0 && needed > engine.memory_mib {
         let id = Some(largest.1).filter(|id| !id.is_empty());
         let id = id.unwrap_or_else(|| engine.model.clone());
@@ -115,9 +116,16 @@ async fn options(config: &Config, id: &str, model: &ModelConfig) -> Result<Optio
     let mut template = None;
     if !path.as_os_str().is_empty() {
         let read = tokio::fs::read_to_string(&path).await;
-        let text = read.map_err(|source| {
+        let checked = read.map_err(|error| error.to_string()).and_then(|text| {
+            // A model that is loaded on demand would show it long after the start.
+            match ChatTemplate::new(text.clone(), None, None) {
+                Ok(_) => Ok(text),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+        let text = checked.map_err(|reason| {
             let id = id.to_owned();
-            StartError::Template { id, path, source }
+            StartError::Template { id, path, reason }
         })?;
         template = Some(text.into());
     }
@@ -130,7 +138,8 @@ async fn options(config: &Config, id: &str, model: &ModelConfig) -> Result<Optio
 }
 
 /// About how many bytes a loaded model takes: its weights, the widened table of its tokens and what
-/// it computes with, measured as twice the file, and the work of earlier prompts.
+/// it computes with, taken for twice the file, and the work of earlier prompts. A small model, most of
+/// which is the table, takes more.
 fn size(model: &InstalledModel, options: &Options) -> u64 {
     let file = file_size(&model.dir.join(&model.weights));
     let reuse = u64::try_from(options.reuse_bytes).unwrap_or(u64::MAX);
