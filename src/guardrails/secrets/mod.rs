@@ -6,7 +6,11 @@
 //! - `keys`: our own keys, private keys, JSON web tokens
 //! - `connection`: addresses and headers with credentials
 //! - `assignment`, `name`, `value`: what is called a password, a key or a token
+//! - `accounts`: passwords beside names, in options of commands, in files of passwords
+//! - `vendors`: keys without a form that stand after a provider's name
+//! - `random`: what nothing names
 
+mod accounts;
 mod assignment;
 mod check;
 mod clouds;
@@ -15,9 +19,11 @@ mod forges;
 mod keys;
 mod models;
 mod name;
+mod random;
 mod services;
 mod tools;
 mod value;
+mod vendors;
 
 use super::GuardName;
 use super::patterns::{Candidate, Pattern, Verdict};
@@ -45,6 +51,9 @@ pub(super) fn patterns() -> impl Iterator<Item = &'static Pattern> {
         .chain(&tools::PATTERNS)
         .chain(&connection::PATTERNS)
         .chain(&assignment::PATTERNS)
+        .chain(&accounts::PATTERNS)
+        .chain(&vendors::PATTERNS)
+        .chain(&random::PATTERNS)
 }
 
 const fn secret(kind: &'static str, regex: &'static str, judge: Judge) -> Pattern {

@@ -75,6 +75,11 @@ const NOT_SECRET: [&str; 68] = [
     "native",
 ];
 
+/// Words that begin like what opens something.
+const NOT_BEGUN: [&str; 6] = [
+    "tokeni", "credit", "secretar", "keyboard", "keyword", "passiv",
+];
+
 /// Kinds of keys that open something.
 const OPENING: [&str; 26] = [
     "api",
@@ -139,7 +144,9 @@ fn snake_case(name: &str) -> String {
 
 /// How likely what has this name opens something, of what is likely a secret by its form.
 pub(super) fn opening(name: &str, kind: Kind) -> f32 {
-    let is_other = |word: &str| NOT_SECRET.contains(&word) || word.starts_with("tokeni");
+    let is_other = |word: &str| {
+        NOT_SECRET.contains(&word) || NOT_BEGUN.iter().any(|begin| word.starts_with(begin))
+    };
     if name.split('_').any(is_other) || is_reference(name) {
         return 0.0;
     }
@@ -170,7 +177,7 @@ fn is_compound(name: &str) -> bool {
     let known = ["word", "wort", "wd", "phrase", "code", "wrd"];
     let is_longer = rest.starts_with(|c: char| c.is_ascii_alphabetic());
     (is_longer && !known.iter().any(|word| rest.starts_with(word)))
-        || ["com", "by", "tres", "sur", "en"]
+        || ["com", "by", "tres", "sur", "en", "mini", "over"]
             .iter()
             .any(|part| before.ends_with(part))
 }

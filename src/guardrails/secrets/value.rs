@@ -113,7 +113,7 @@ pub(super) fn rated(candidate: &Candidate<'_>, part: Range<usize>, kind: Kind) -
 }
 
 /// Addresses, paths, calls, dates, names of things in programs.
-fn is_something_else(text: &str) -> bool {
+pub(super) fn is_something_else(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let is_word = |word: &&str| {
         let rest = lower.strip_prefix(*word);
@@ -124,6 +124,9 @@ fn is_something_else(text: &str) -> bool {
         .any(|root| text.starts_with(root));
     let is_call = text.contains('(') && (text.ends_with(')') || text.ends_with("();"));
     text.contains("://")
+        || ["npm:", "file:", "workspace:"]
+            .iter()
+            .any(|scheme| lower.starts_with(scheme))
         || (is_path && (is_wordy(text) || text.len() < 24))
         || is_call
         || WORDS.iter().any(is_word)
@@ -218,12 +221,20 @@ fn is_name(text: &str) -> bool {
 
 /// Whether it is made of words: most of its letters are in runs of one case that can be spoken.
 pub(super) fn is_wordy(text: &str) -> bool {
+    share_of_words(text) >= 0.7
+}
+
+/// How much of its letters is in such runs; none of no letters.
+pub(super) fn share_of_words(text: &str) -> f32 {
     let bytes = text.as_bytes();
     let mut in_words = 0;
     let mut start = 0;
     for (at, byte) in bytes.iter().enumerate() {
         let before = at.checked_sub(1).and_then(|before| bytes.get(before));
-        let begins = byte.is_ascii_uppercase() && before.is_some_and(u8::is_ascii_lowercase);
+        // A new word, also after an abbreviation.
+        let after = bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+        let begins = byte.is_ascii_uppercase()
+            && before.is_some_and(|b| b.is_ascii_lowercase() || (after && b.is_ascii_uppercase()));
         if !byte.is_ascii_alphabetic() || begins {
             in_words += spoken(bytes.get(start..at).unwrap_or_default());
             start = if begins { at } else { at + 1 };
@@ -234,11 +245,11 @@ pub(super) fn is_wordy(text: &str) -> bool {
         .iter()
         .filter(|byte| byte.is_ascii_alphabetic())
         .count();
-    in_words * 10 >= letters.max(1) * 7
+    in_words as f32 / letters.max(1) as f32
 }
 
 /// Its length when it is like a word: four letters or more of one case or with a capital, never
-/// four without a vowel.
+/// four without a vowel, or five in a long one.
 fn spoken(run: &[u8]) -> usize {
     let is_vowel = |byte: &u8| b"aeiouy".contains(&byte.to_ascii_lowercase());
     let vowels = run.iter().filter(|byte| is_vowel(byte)).count();
@@ -249,7 +260,9 @@ fn spoken(run: &[u8]) -> usize {
         .unwrap_or_default();
     let is_one_case =
         run.iter().skip(1).all(u8::is_ascii_lowercase) || run.iter().all(u8::is_ascii_uppercase);
-    match run.len() >= 4 && is_one_case && vowels * 5 >= run.len() && longest < 4 {
+    // As in synchronize, which is longer than most that chance makes.
+    let most = if run.len() >= 8 { 5 } else { 4 };
+    match run.len() >= 4 && is_one_case && vowels * 5 >= run.len() && longest < most {
         true => run.len(),
         false => 0,
     }
