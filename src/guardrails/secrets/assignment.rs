@@ -30,13 +30,20 @@ macro_rules! secret {
     };
 }
 
+/// What may be a key, and much else.
+macro_rules! hint {
+    () => {
+        r"(?i:access|private|(?-u:\b)auth|(?-u:\b)pat|licen[sc]e|signature|(?-u:\b)sig|salt|hmac)"
+    };
+}
+
 /// The value of a name: in a program, a setting, a table, an element, a call.
 macro_rules! assigned {
     ($name:expr) => {
         concat!(
             $name,
-            r#"[A-Za-z0-9_.-]{0,24}\\?["'`\]*]{0,3}[ \t]{0,8}(?::[ \t]{0,2}[A-Za-z&'? ]{1,16}=|[:=]{1,3}>?|->|[,|(>])[ \t*]{0,8}"#,
-            r#"(?:[A-Za-z(]{0,9}\\?"[^"\r\n]{1,200}|[A-Za-z(]{0,9}'[^'\r\n]{1,200}|`[^`\r\n]{1,200}|[^\x00-\x20"'`<>,;\\])[^\x00-\x20"'`<>,;\\]*"#
+            r#"[A-Za-z0-9_.-]{0,24}\\?["'`\]*]{0,3}\s{0,16}(?::[ \t]{0,2}[A-Za-z&'? ]{1,16}=|[:=]{1,3}>?|->|[|]{1,2}|[,(>{]|-[ \t])[ \t*]{0,8}"#,
+            r#"(?:(?:\s{1,24}|[A-Za-z(]{0,9}\\?)"[^"\r\n]{1,200}|(?:\s{1,24}|[A-Za-z(]{0,9})'[^'\r\n]{1,200}|`[^`\r\n]{1,200}|[^\x00-\x20"'`<>,;\\])[^\x00-\x20"'`<>\\]*"#
         )
     };
 }
@@ -61,7 +68,7 @@ macro_rules! told {
     };
 }
 
-pub(super) static PATTERNS: [Pattern; 9] = [
+pub(super) static PATTERNS: [Pattern; 10] = [
     secret("password", assigned!(password!()), |candidate| {
         assigned(candidate, Kind::Password)
     }),
@@ -70,6 +77,9 @@ pub(super) static PATTERNS: [Pattern; 9] = [
     }),
     secret("generic_secret", assigned!(secret!()), |candidate| {
         assigned(candidate, Kind::Secret)
+    }),
+    secret("generic_api_key", assigned!(hint!()), |candidate| {
+        assigned(candidate, Kind::Hint)
     }),
     secret("password", said!(password!()), |candidate| {
         said(candidate, Kind::Password)
@@ -98,7 +108,7 @@ fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
         return None;
     }
     let text = candidate.text;
-    let is_between = |c: char| " \t:=>|,(*\"'`\\]-".contains(c);
+    let is_between = |c: char| c.is_whitespace() || ":=>|,({*\"'`\\]-".contains(c);
     let rest = text.get(end..)?;
     let mut start = text.len() - rest.trim_start_matches(is_between).len();
     let between = text.get(end..start)?;
@@ -151,7 +161,23 @@ fn bare_end(value: &str, candidate: &Candidate<'_>) -> usize {
         false => value.len(),
     };
     let kept = value.get(..end).unwrap_or(value);
+    let kept =
+        match is_query || candidate.text.contains([',', '(']) && !candidate.text.contains('=') {
+            true => kept.split([',', ';']).next().unwrap_or(kept),
+            false => before_next(kept),
+        };
     kept.trim_end_matches(['.', ')', ']', '}', ':', '|']).len()
+}
+
+/// What stands before a comma or semicolon that ends it or that another name follows.
+fn before_next(value: &str) -> &str {
+    let mut marks = value.match_indices([',', ';']);
+    let is_next = |rest: &str| {
+        let rest = rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '-');
+        rest.is_empty() || rest.starts_with(['=', ':', ',', ';', '}', ')'])
+    };
+    let end = marks.find(|(at, _)| value.get(at + 1..).is_none_or(is_next));
+    end.and_then(|(at, _)| value.get(..at)).unwrap_or(value)
 }
 
 /// A value in a program that is a name, a call or a number.
@@ -185,7 +211,8 @@ fn told(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
 
 /// A value in a sentence.
 fn spoken(candidate: &Candidate<'_>, name: &str, start: usize, kind: Kind) -> Option<Verdict> {
-    if opening(name, kind) < 1.0 {
+    let opening = opening(name, kind);
+    if opening < 0.6 {
         return None;
     }
     let text = candidate.text;
@@ -199,6 +226,9 @@ fn spoken(candidate: &Candidate<'_>, name: &str, start: usize, kind: Kind) -> Op
     let part: Range<usize> = start..end;
     let value = text.get(part.clone())?;
     let verdict = value::rated(candidate, part, kind)?;
+    if opening < 1.0 && verdict.score < 0.6 {
+        return None;
+    }
     // What has no digit is a word more often than not.
     let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
     let score = match has_digit {
@@ -206,6 +236,7 @@ fn spoken(candidate: &Candidate<'_>, name: &str, start: usize, kind: Kind) -> Op
         _ if value.contains(['(', '[', '{', '=']) => (verdict.score - 0.3).max(0.0),
         _ => (verdict.score - 0.05).max(0.0),
     };
+    let score = score * opening;
     Some(Verdict { score, ..verdict })
 }
 

@@ -153,9 +153,19 @@ pub(super) fn opening(name: &str, kind: Kind) -> f32 {
     match kind {
         Kind::Password if is_compound(name) => 0.0,
         Kind::Password | Kind::Secret => 1.0,
+        // Anything may be called an access or a signature: the value must tell.
+        Kind::Hint => 0.8,
         Kind::Key if OPENING.iter().any(|part| name.contains(part)) => 1.0,
         // A map has keys too; those of somebody or something are in doubt.
-        Kind::Key if name.trim_start_matches('_').ends_with("_key") => 0.8,
+        Kind::Key
+            if ["_key", "_token"]
+                .iter()
+                .any(|end| name.len() > end.len() + 1 && name.ends_with(end)) =>
+        {
+            0.9
+        }
+        Kind::Key if name.ends_with("token") => 0.8,
+        Kind::Key if name.ends_with("key") => 0.65,
         Kind::Key => 0.0,
     }
 }
@@ -202,7 +212,7 @@ mod tests {
             ("compass", Kind::Password),
             ("password_hash", Kind::Password),
             ("publicKey", Kind::Key),
-            ("key", Kind::Key),
+            ("keys", Kind::Key),
             ("next_page_token", Kind::Key),
             ("credentialsId", Kind::Secret),
         ] {

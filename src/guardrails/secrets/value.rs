@@ -14,6 +14,8 @@ pub(super) enum Kind {
     Key,
     /// Anything called secret: either.
     Secret,
+    /// What may be called so is more than what opens something.
+    Hint,
 }
 
 /// What is less likely is not told.
@@ -105,6 +107,9 @@ pub(super) fn rated(candidate: &Candidate<'_>, part: Range<usize>, kind: Kind) -
         Kind::Password => password(text),
         Kind::Key => key(text),
         Kind::Secret => key(text).max(password(text) - 0.15),
+        Kind::Hint => Some(key(text))
+            .filter(|score| *score >= 0.65)
+            .unwrap_or(0.0),
     };
     if score < LEAST {
         return None;
@@ -295,7 +300,7 @@ fn key(text: &str) -> f32 {
         return 0.2;
     }
     match text.len() {
-        16.. if check::is_typed(text) => 0.55,
+        16.. if check::is_typed(text) => 0.65,
         20.. if digit && entropy > 3.0 => 0.85,
         24.. if entropy > 4.0 => 0.75,
         16.. if digit && entropy > 3.0 => 0.75,
