@@ -110,8 +110,13 @@ fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
     let text = candidate.text;
     let is_between = |c: char| c.is_whitespace() || ":=>|,({*\"'`\\]-".contains(c);
     let rest = text.get(end..)?;
+    // The next line of a list is another thing.
+    let is_list = |between: &str| between.contains('\n') && between.contains(',');
     let mut start = text.len() - rest.trim_start_matches(is_between).len();
     let between = text.get(end..start)?;
+    if is_list(between) {
+        return None;
+    }
     let mut value = text.get(start..)?;
     // The type of a variable, or what makes a string of a literal.
     let typed = value.find(['"', '\'']).filter(|at| *at <= 20);

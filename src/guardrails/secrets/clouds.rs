@@ -3,7 +3,7 @@
 use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::{DISTINCT, LIKELY, check, mixed, rated, secret, token};
 
-pub(super) static PATTERNS: [Pattern; 41] = [
+pub(super) static PATTERNS: [Pattern; 44] = [
     // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
     secret(
         "aws_access_key",
@@ -111,6 +111,17 @@ pub(super) static PATTERNS: [Pattern; 41] = [
     token(
         "age_key",
         r"AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58,}",
+    ),
+    mixed("cloudflare_key", r"(?-u:\b)cf(?:at|ut|k)_[A-Za-z0-9]{40,}"),
+    mixed(
+        "salesforce_token",
+        r"(?-u:\b)00D[A-Za-z0-9]{12}![A-Za-z0-9_.]{60,}",
+    ),
+    // Azure DevOps: the signature stands at the 77th place.
+    // https://learn.microsoft.com/azure/devops/release-notes/2024/general/sprint-241-update
+    token(
+        "azure_devops_token",
+        r"(?-u:\b)[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{19}AZDO[A-Za-z0-9]{4}",
     ),
 ];
 

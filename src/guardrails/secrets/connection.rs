@@ -24,7 +24,7 @@ pub(super) static PATTERNS: [Pattern; 6] = [
     // RFC 6750
     secret(
         "bearer_token",
-        r"(?i:(?-u:\b)bearer)[ \t:]{1,4}[A-Za-z0-9_.~+/=-]{16,}",
+        r"(?i:(?-u:\b)bearer)[ \t:]{1,4}[A-Za-z0-9_.~+/=-]{12,}",
         bearer,
     ),
     secret(

@@ -3,7 +3,7 @@
 use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::{CERTAIN, DISTINCT, LIKELY, check, mixed, rated, secret, token};
 
-pub(super) static PATTERNS: [Pattern; 28] = [
+pub(super) static PATTERNS: [Pattern; 31] = [
     secret("github_token", r"gh[pousr]_[A-Za-z0-9]{20,}", checked),
     token("github_token", r"github_pat_[A-Za-z0-9_]{36,}"),
     // https://docs.gitlab.com/security/tokens/#token-prefixes
@@ -61,6 +61,9 @@ pub(super) static PATTERNS: [Pattern; 28] = [
     token("prefect_token", r"(?-u:\b)pn[ub]_[A-Za-z0-9]{36,}"),
     token("scalingo_token", r"(?-u:\b)tk-us-[A-Za-z0-9_-]{48,}"),
     token("readme_token", r"(?-u:\b)rdme_[a-z0-9]{70,}"),
+    mixed("dependency_track_key", r"(?-u:\b)odt_[A-Za-z0-9_]{32,}"),
+    mixed("wundergraph_token", r"(?-u:\b)cosmo_[a-f0-9]{32,}"),
+    mixed("spectral_token", r"(?-u:\b)sp[uts]-[a-z0-9]{32}(?-u:\b)"),
 ];
 
 /// A token whose last six characters are a checksum of those after the prefix. Others with this

@@ -10,7 +10,7 @@ const OWN_DIGITS: usize = 72;
 /// Characters of base64 that a private key has at least; the shortest there are have 64.
 const LEAST_KEY: usize = 40;
 
-pub(super) static PATTERNS: [Pattern; 6] = [
+pub(super) static PATTERNS: [Pattern; 7] = [
     secret(
         "microllm_key",
         r"sk-mllm-(?:admin-)?[0-9a-f]{72}[0-9A-Za-z]*",
@@ -43,6 +43,8 @@ pub(super) static PATTERNS: [Pattern; 6] = [
         r"(?-u:\b)[xyzt]prv[1-9A-HJ-NP-Za-km-z]{100,}",
         |candidate| candidate.whole(DISTINCT),
     ),
+    // A private key in base64 once more, as in settings of clusters and build servers.
+    secret("private_key", r"LS0tLS1CRUdJTi[A-Za-z0-9+/=]{40,}", encoded),
 ];
 
 fn own(candidate: &Candidate<'_>) -> Option<Verdict> {
@@ -65,6 +67,13 @@ fn pem(candidate: &Candidate<'_>) -> Option<Verdict> {
         false => return None,
     };
     candidate.whole(score)
+}
+
+fn encoded(candidate: &Candidate<'_>) -> Option<Verdict> {
+    let first = candidate.text.get(..52)?;
+    let line = check::from_base64(first)?;
+    let is_key = line.windows(11).any(|part| part == b"PRIVATE KEY");
+    is_key.then(|| candidate.whole(DISTINCT))?
 }
 
 fn putty(candidate: &Candidate<'_>) -> Option<Verdict> {
@@ -142,6 +151,10 @@ mod tests {
         assert!(found[0].1.len() > 20 * line.len() && !found[0].1.contains("END"));
         let escaped = text.replace('\n', "\\n");
         assert_eq!(likely(&escaped)[0].0, "private_key");
+        // -----BEGIN PRIVATE KEY-----, and a certificate.
+        let encoded = "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUV2UUlCQURBTkJna3Foa2lHOXcw";
+        assert_eq!(likely(encoded)[0].0, "private_key");
+        assert!(likely(&encoded.replace("BQUklWQVRFIEtFWS", "DRVJUSUZJQ0FURS0")).is_empty());
         assert!(likely("if line == \"-----BEGIN PRIVATE KEY-----\": start = True").is_empty());
     }
 

@@ -6,6 +6,7 @@
 //! - `keys`: our own keys, private keys, JSON web tokens
 //! - `connection`: addresses and headers with credentials
 //! - `assignment`, `name`, `value`: what is called a password, a key or a token
+//! - `listing`: names and values that stand apart
 //! - `accounts`: passwords beside names, in options of commands, in files of passwords
 //! - `vendors`: keys without a form that stand after a provider's name
 //! - `random`: what nothing names
@@ -17,6 +18,7 @@ mod clouds;
 mod connection;
 mod forges;
 mod keys;
+mod listing;
 mod models;
 mod name;
 mod random;
@@ -51,6 +53,7 @@ pub(super) fn patterns() -> impl Iterator<Item = &'static Pattern> {
         .chain(&tools::PATTERNS)
         .chain(&connection::PATTERNS)
         .chain(&assignment::PATTERNS)
+        .chain(&listing::PATTERNS)
         .chain(&accounts::PATTERNS)
         .chain(&vendors::PATTERNS)
         .chain(&random::PATTERNS)
@@ -75,7 +78,9 @@ const fn mixed(kind: &'static str, regex: &'static str) -> Pattern {
     secret(kind, regex, |candidate| {
         let digits = candidate.text.bytes().filter(u8::is_ascii_digit).count();
         let is_mixed = digits >= 2 || check::entropy(candidate.text) > 4.2;
-        let is_random = is_mixed && !value::is_wordy(candidate.text);
+        // Of mostly digits few letters are left to be words.
+        let is_numeric = digits * 2 > candidate.text.len();
+        let is_random = is_mixed && (is_numeric || !value::is_wordy(candidate.text));
         is_random.then(|| rated(candidate, DISTINCT))?
     })
 }

@@ -179,8 +179,13 @@ fn is_reference(name: &str) -> bool {
     ends.contains(&last) || ["keyid", "keyids"].iter().any(|end| last.ends_with(end))
 }
 
-/// A compass, a passage, to pass.
+/// A compass, a passage, to pass, what begins like the abbreviation.
 fn is_compound(name: &str) -> bool {
+    let last = name.rsplit('_').next().unwrap_or_default();
+    let rest = last.strip_prefix("pw").unwrap_or_default();
+    if rest.starts_with(|c: char| c.is_ascii_alphabetic() && c != 'd') {
+        return true;
+    }
     let Some((before, rest)) = name.rsplit_once("pass") else {
         return false;
     };

@@ -3,7 +3,7 @@
 use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::{CERTAIN, DISTINCT, LIKELY, check, mixed, rated, secret, token};
 
-pub(super) static PATTERNS: [Pattern; 44] = [
+pub(super) static PATTERNS: [Pattern; 48] = [
     mixed("slack_token", r"(?-u:\b)xox[abceoprs]-[A-Za-z0-9-]{20,}"),
     mixed("slack_token", r"(?-u:\b)xoxe\.xox[bp]-[A-Za-z0-9-]{10,}"),
     mixed("slack_token", r"(?-u:\b)xapp-[0-9]-[A-Za-z0-9-]{20,}"),
@@ -22,7 +22,7 @@ pub(super) static PATTERNS: [Pattern; 44] = [
     ),
     secret(
         "telegram_token",
-        r"(?-u:\b)[0-9]{8,10}:[A-Za-z0-9_-]{35}(?-u:\b)",
+        r"(?-u:\b)[0-9]{8,10}:[A-Za-z0-9_-]{34,36}(?-u:\b)",
         telegram,
     ),
     token(
@@ -127,6 +127,19 @@ pub(super) static PATTERNS: [Pattern; 44] = [
         r"(?-u:\b)KEY0[0-9A-F]{12,40}_[A-Za-z0-9]{16,}",
     ),
     mixed("amazon_mws_token", r"(?-u:\b)amzn\.mws\.[0-9a-f-]{36,}"),
+    token(
+        "teams_webhook",
+        r"outlook\.office\.com/webhook/[A-Za-z0-9@%-]{60,90}/IncomingWebhook/[A-Za-z0-9/-]{32,}",
+    ),
+    mixed("twitch_token", r"(?-u:\b)live_[0-9]{6,12}_[A-Za-z0-9]{24,}"),
+    mixed(
+        "pagarme_key",
+        r"(?-u:\b)[ase]k_(?:live|test)_[A-Za-z0-9]{20,}",
+    ),
+    mixed(
+        "airtable_token",
+        r"(?-u:\b)oaa[A-Za-z0-9]{14}\.v[0-9]\.[A-Za-z0-9_.-]{60,}",
+    ),
 ];
 
 /// The first part of a bot's token is its id, a number, in base64.

@@ -3,7 +3,7 @@
 use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::{CERTAIN, DISTINCT, check, mixed, rated, secret, token};
 
-pub(super) static PATTERNS: [Pattern; 29] = [
+pub(super) static PATTERNS: [Pattern; 35] = [
     token("linear_key", r"(?-u:\b)lin_(?:api|oauth)_[A-Za-z0-9]{32,}"),
     mixed("notion_token", r"(?-u:\b)secret_[A-Za-z0-9]{43}(?-u:\b)"),
     mixed("notion_token", r"(?-u:\b)ntn_[A-Za-z0-9]{40,}"),
@@ -73,6 +73,20 @@ pub(super) static PATTERNS: [Pattern; 29] = [
         r"(?-u:\b)K10[a-f0-9]{64}::[A-Za-z0-9_-]{1,20}:[A-Za-z0-9_-]{20,}",
     ),
     mixed("databento_key", r"(?-u:\b)db-[A-Za-z0-9]{29}(?-u:\b)"),
+    mixed("posthog_key", r"(?-u:\b)ph[ras]_[A-Za-z0-9]{40,}"),
+    mixed("adafruit_key", r"(?-u:\b)aio_[A-Za-z0-9]{28}(?-u:\b)"),
+    mixed("pganalyze_key", r"(?-u:\b)pga(?:r|pi)?_[A-Za-z0-9]{24,}"),
+    mixed(
+        "newrelic_key",
+        r"(?-u:\b)(?:[a-z]{2}[0-9]{2}xx)?[a-f0-9]{28,42}-?NR(?:AL|MA)(?-u:\b)",
+    ),
+    // Made by startproject; the setting's own name is a key, but it is often cut off.
+    secret(
+        "django_key",
+        r"django-insecure-[A-Za-z0-9!@#$%^&*(_=+)-]{40,}",
+        |candidate| candidate.whole(0.6),
+    ),
+    token("okta_token", r"(?i-u:ssws)[ ]00[A-Za-z0-9_-]{38,}"),
 ];
 
 /// A service account's token, whose last eight characters are a checksum.
