@@ -74,7 +74,17 @@ fn option(candidate: &Candidate<'_>) -> Option<Verdict> {
     };
     let rest = text.get(start..)?;
     let start = text.len() - rest.trim_start_matches(['"', '\'', '=']).len();
-    at(candidate, start, 0.6)
+    let verdict = at(candidate, start, 0.3)?;
+    // Of this one nothing else follows the option.
+    let is_only = text.get(..6)?.eq_ignore_ascii_case("psexec");
+    let is_word = is_only && verdict.score > STAND_IN && verdict.score < 0.5;
+    match is_word {
+        true => Some(Verdict {
+            score: 0.55,
+            ..verdict
+        }),
+        false => (verdict.score > 0.5).then_some(verdict),
+    }
 }
 
 /// Its last word.

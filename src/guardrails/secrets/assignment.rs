@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::name::{name, opening};
-use super::secret;
 use super::value::{self, Kind};
+use super::{secret, words};
 
 /// What people make up; English first, then the larger European and Asian languages.
 macro_rules! password {
@@ -33,7 +33,7 @@ macro_rules! secret {
 /// What may be a key, and much else.
 macro_rules! hint {
     () => {
-        r"(?i:access|private|(?-u:\b)auth|(?-u:\b)pat|licen[sc]e|signature|(?-u:\b)sig|salt|hmac)"
+        r"(?i:access|private|(?-u:\b)auth|(?:(?-u:\b)|_)pat(?-u:\b)|licen[sc]e|signature|(?-u:\b)sig|salt|hmac)"
     };
 }
 
@@ -67,6 +67,9 @@ macro_rules! told {
         )
     };
 }
+
+/// Of a password that is a word.
+const PLAIN: f32 = 0.55;
 
 pub(super) static PATTERNS: [Pattern; 10] = [
     secret("password", assigned!(password!()), |candidate| {
@@ -133,7 +136,15 @@ fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
         value = text.get(start..)?;
     }
     let end = match is_quoted {
-        true => value.find(['"', '`']).unwrap_or(value.len()),
+        true => {
+            let before = text.get(..start).unwrap_or_default();
+            let quote = before
+                .chars()
+                .next_back()
+                .filter(|c| *c != '\'')
+                .unwrap_or('"');
+            value.find(quote).unwrap_or(value.len())
+        }
         false => bare_end(value, candidate),
     };
     let value = value.get(..end)?;
@@ -144,6 +155,17 @@ fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
     }
     let part = start..start + end;
     let verdict = value::rated(candidate, part, kind)?;
+    let is_plain = kind == Kind::Password
+        && verdict.score > super::STAND_IN
+        && verdict.score < 0.5
+        && words::is_password(value)
+        && is_setting(candidate, between, is_quoted);
+    if is_plain {
+        return Some(Verdict {
+            score: PLAIN,
+            ..verdict
+        });
+    }
     let is_weak = !is_quoted && between.contains([',', '(', '|', '>']);
     let score = match is_weak {
         true => (verdict.score - 0.15).max(0.0),
@@ -151,6 +173,17 @@ fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
     };
     let score = score * opening;
     Some(Verdict { score, ..verdict })
+}
+
+/// Whether a word is given as a value, not the name of something in a program: in quotes, in a
+/// connection string, or to a variable of the environment.
+fn is_setting(candidate: &Candidate<'_>, between: &str, is_quoted: bool) -> bool {
+    let is_assigned = between.contains(['=', ':']) && !between.contains("==");
+    let is_string =
+        between == "=" && (candidate.before.contains(';') || candidate.text.contains(';'));
+    let name = candidate.text.split('=').next().unwrap_or_default();
+    let is_variable = between == "=" && !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    is_assigned && (is_quoted || is_string || is_variable)
 }
 
 /// Where a value ends that has no quotes.
@@ -236,7 +269,15 @@ fn spoken(candidate: &Candidate<'_>, name: &str, start: usize, kind: Kind) -> Op
     }
     // What has no digit is a word more often than not.
     let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
+    let before = text
+        .get(..start)?
+        .trim_end_matches(['"', '\'', '`', '*', '('])
+        .trim_end();
+    let is_called = ["is", ":", "was", "ist", "est", "es", "set to", "changed to"]
+        .iter()
+        .any(|link| before.to_ascii_lowercase().ends_with(link));
     let score = match has_digit {
+        false if kind == Kind::Password && is_called && words::is_password(value) => PLAIN,
         false if value::is_wordy(value) => 0.3_f32.min(verdict.score),
         _ if value.contains(['(', '[', '{', '=']) => (verdict.score - 0.3).max(0.0),
         _ => (verdict.score - 0.05).max(0.0),

@@ -2,9 +2,9 @@
 
 use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::value::{self, Kind};
-use super::{DISTINCT, STAND_IN, check, secret};
+use super::{DISTINCT, STAND_IN, check, random, secret};
 
-pub(super) static PATTERNS: [Pattern; 6] = [
+pub(super) static PATTERNS: [Pattern; 8] = [
     secret(
         "connection_string",
         r#"(?i:(?-u:\b)(?:postgres(?:ql)?|mysqlx?|mariadb|mongodb|rediss?|valkeys?|amqps?|mssql|sqlserver|oracle|db2|clickhouse|cockroachdb|snowflake|cassandra|neo4j|bolt|couchbases?|influxdb|nats|kafka|mqtts?|stomp|ldaps?|smtps?|imaps?|s?ftps?|ssh|smb|rtsps?|vnc|redshift|trino|presto|hive|elasticsearch)(?:\+[a-z0-9_]{1,12}){0,2})://[^\s:@/"'<>`]{0,128}:[^\s@/"'<>`]{1,256}@[^\s"'<>`]{1,4}"#,
@@ -27,9 +27,21 @@ pub(super) static PATTERNS: [Pattern; 6] = [
         r"(?i:(?-u:\b)bearer)[ \t:]{1,4}[A-Za-z0-9_.~+/=-]{12,}",
         bearer,
     ),
+    // "Authorization: Token x", and what else stands before a token in its setting.
+    secret(
+        "generic_api_key",
+        r#"(?i-u:secret|token|key|auth(?:orization)?)[A-Za-z0-9_-]{0,16}["']{0,2}[ \t]{0,4}[:=>][ \t]{0,4}["'{]{0,2}(?:[A-Za-z][A-Za-z0-9_-]{1,24}[ \t]){1,2}[A-Za-z0-9+/_.~=-]{16,}"#,
+        scheme,
+    ),
+    // Parameters of an address, by names that are too short to tell elsewhere.
+    secret(
+        "generic_api_key",
+        r"[?&](?i-u:key|k|code|auth|sig|signature|app_?id|app_?key|hapikey|subscription-key|access|sid)=[A-Za-z0-9%._~+/=-]{16,}",
+        parameter,
+    ),
     secret(
         "password",
-        r#"(?-u:\b)(?:curl|wget|http)[^\n]{0,120}?[ \t](?:-u|--user)[ =]?["']?[^\s:"'$<{]{1,64}:[^\x00-\x20"']{4,}"#,
+        r#"(?-u:\b)(?:curl|wget|http)[^\n]{0,120}?[ \t](?:-u|--user)[ =]{0,3}["']?[^\s:"'$<{]{1,64}:[^\x00-\x20"']{4,}"#,
         |candidate| after(candidate, candidate.text.rfind(':')? + 1),
     ),
     secret(
@@ -82,6 +94,33 @@ fn bearer(candidate: &Candidate<'_>) -> Option<Verdict> {
     let text = candidate.text.trim_end_matches('.');
     let at = text.rfind([' ', '\t', ':'])? + 1;
     value::rated(candidate, at..text.len(), Kind::Key)
+}
+
+fn scheme(candidate: &Candidate<'_>) -> Option<Verdict> {
+    let text = candidate.text.trim_end_matches('.');
+    let at = text.rfind([' ', '\t'])? + 1;
+    let verdict = value::rated(candidate, at..text.len(), Kind::Key)?;
+    let is_strong = verdict.score >= 0.75 && text.get(at..).is_some_and(is_key);
+    is_strong.then_some(Verdict {
+        score: 0.7,
+        ..verdict
+    })
+}
+
+fn parameter(candidate: &Candidate<'_>) -> Option<Verdict> {
+    let at = candidate.text.find('=')? + 1;
+    let verdict = value::rated(candidate, at..candidate.text.len(), Kind::Key)?;
+    let is_strong = verdict.score > super::STAND_IN && candidate.text.get(at..).is_some_and(is_key);
+    is_strong.then_some(Verdict {
+        score: 0.7,
+        ..verdict
+    })
+}
+
+/// Random, or hexadecimal and as long as a key.
+fn is_key(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    random::is_random(text) || (digits >= 3 && value::share_of_words(text) < 0.35)
 }
 
 fn after(candidate: &Candidate<'_>, at: usize) -> Option<Verdict> {

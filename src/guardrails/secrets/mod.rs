@@ -9,6 +9,7 @@
 //! - `listing`: names and values that stand apart
 //! - `accounts`: passwords beside names, in options of commands, in files of passwords
 //! - `vendors`: keys without a form that stand after a provider's name
+//! - `words`: passwords that are words
 //! - `random`: what nothing names
 
 mod accounts;
@@ -26,6 +27,7 @@ mod services;
 mod tools;
 mod value;
 mod vendors;
+mod words;
 
 use super::GuardName;
 use super::patterns::{Candidate, Pattern, Verdict};

@@ -106,7 +106,7 @@ pub(super) fn rated(candidate: &Candidate<'_>, part: Range<usize>, kind: Kind) -
         _ if is_stand_in(text) => super::STAND_IN,
         Kind::Password => password(text),
         Kind::Key => key(text),
-        Kind::Secret => key(text).max(password(text) - 0.15),
+        Kind::Secret => key(text).max(password(text) - 0.12),
         Kind::Hint => Some(key(text))
             .filter(|score| *score >= 0.65)
             .unwrap_or(0.0),
@@ -296,15 +296,22 @@ fn key(text: &str) -> f32 {
     let (digit, letter) = (has(u8::is_ascii_digit), has(u8::is_ascii_alphabetic));
     let cases = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
     let entropy = check::entropy(text);
-    if is_wordy(text) || !letter || !(digit || cases) || text.contains(' ') {
+    let share = share_of_words(text);
+    // With that many digits, letters are hardly words.
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let others = text.bytes().filter(|b| !b.is_ascii_alphanumeric()).count();
+    let is_dense = digits * 5 >= text.len() && others * 6 <= text.len();
+    if (share >= 0.7 && !is_dense) || !letter || !(digit || cases) || text.contains(' ') {
         return 0.2;
     }
     match text.len() {
         16.. if check::is_typed(text) => 0.65,
         20.. if digit && entropy > 3.0 => 0.85,
         24.. if entropy > 4.0 => 0.75,
+        18.. if cases && share < 0.4 && entropy > 3.5 => 0.65,
         16.. if digit && entropy > 3.0 => 0.75,
         10.. if digit && entropy > 2.8 => 0.6,
+        12.. if cases && share < 0.3 && entropy > 3.0 => 0.6,
         _ => 0.3,
     }
 }
