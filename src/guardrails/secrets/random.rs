@@ -16,7 +16,7 @@ const NEAR: usize = 40;
 const BARE: f32 = 0.55;
 
 /// What is random too and opens nothing, when it stands close before.
-const OTHERS: [&str; 28] = [
+const OTHERS: [&str; 40] = [
     "sha1",
     "sha2",
     "sha3",
@@ -45,6 +45,68 @@ const OTHERS: [&str; 28] = [
     "id\":",
     "id=",
     "alphabet",
+    "address",
+    "wallet",
+    "ipfs",
+    "\"x\":",
+    "\"y\":",
+    "\"n\":",
+    "x5t",
+    "|1|",
+    "ssh-",
+    "boundary",
+    "encoded",
+    "decode",
+];
+
+/// How what is public begins: keys that may be published, things of providers by their number, and
+/// base64 of certificates, public keys and JSON.
+const PUBLIC: [&str; 45] = [
+    "pk_",
+    "pk-",
+    "pub_",
+    "pub-",
+    "sha",
+    "eyj",
+    "mii",
+    "mig",
+    "mfk",
+    "aaaab3nza",
+    "aaaac3nza",
+    "aaaae2vjz",
+    "price_",
+    "prod_",
+    "cus_",
+    "sub_",
+    "acct_",
+    "evt_",
+    "pi_",
+    "pm_",
+    "ch_",
+    "in_",
+    "txn_",
+    "req_",
+    "req-",
+    "file_",
+    "file-",
+    "cmpl-",
+    "chatcmpl-",
+    "msg_",
+    "resp_",
+    "run_",
+    "asst_",
+    "thread_",
+    "user_",
+    "user-",
+    "org_",
+    "org-",
+    "proj_",
+    "team_",
+    "order_",
+    "session_",
+    "call_",
+    "toolu_",
+    "0x",
 ];
 
 pub(super) static PATTERNS: [Pattern; 1] = [secret(
@@ -59,31 +121,34 @@ fn random(candidate: &Candidate<'_>) -> Option<Verdict> {
     if text.len() >= LONGEST || candidate.before.ends_with(is_part) || is_blob(candidate) {
         return None;
     }
-    let near = candidate.before.len().saturating_sub(NEAR);
-    let near = candidate.before.ceil_char_boundary(near);
-    let near = candidate.before.get(near..)?.to_ascii_lowercase();
     // A name in a program and its value: what is before the last equals sign is none of it.
     let whole = text.trim_end_matches(['.', '=', '-', '_', '/', '~']);
-    let (start, name) = match whole.rfind('=') {
-        Some(at) => (at + 1, whole.get(..at)?.to_ascii_lowercase()),
-        None => (0, String::new()),
-    };
-    let part = whole.get(start..)?;
-    let lower = part.to_ascii_lowercase();
-    let is_other = |word: &&str| near.contains(*word) || name.contains(word.trim_end_matches(':'));
-    let is_known = ["sha", "eyj", "mii"]
-        .iter()
-        .any(|begin| lower.starts_with(begin));
-    if OTHERS.iter().any(|word| is_other(&word)) || is_known || is_in_address(candidate.before) {
+    let start = whole.rfind('=').map_or(0, |at| at + 1);
+    let near = candidate.before.len().saturating_sub(NEAR);
+    let near = candidate.before.ceil_char_boundary(near);
+    let near = [candidate.before.get(near..)?, whole.get(..start)?].concat();
+    let near = near.to_ascii_lowercase();
+    let mut words = near
+        .rsplit(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(2);
+    let is_number = near
+        .trim_end_matches(|c: char| !c.is_ascii_alphanumeric())
+        .ends_with("id")
+        || words.any(|word| word == "id" || word == "ids");
+    let is_other = is_number || OTHERS.iter().any(|word| near.contains(word));
+    if is_other || is_in_address(candidate.before) {
         return None;
     }
+    let part = whole.get(start..)?;
     let part = start..start + longest(part)?.len();
     let value = whole.get(part.clone())?;
     let score = match check::is_stand_in(value) || check::is_typed(value) {
         true => super::STAND_IN,
         false => BARE,
     };
-    is_random(value).then(|| candidate.part(part, score))?
+    let is_secret = is_random(value) && !is_public(value) && !is_text(value);
+    is_secret.then(|| candidate.part(part, score))?
 }
 
 /// All of it, unless it is a path or the name of a machine or file.
@@ -92,6 +157,20 @@ fn longest(text: &str) -> Option<&str> {
         .split(['/', '.'])
         .any(|part| part.len() > 3 && value::is_wordy(part));
     (!is_path).then_some(text)
+}
+
+/// Whether it begins like what may be published.
+pub(super) fn is_public(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    PUBLIC.iter().any(|begin| lower.starts_with(begin))
+}
+
+/// Whether it is base64 of something to read.
+fn is_text(text: &str) -> bool {
+    let is_written = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    let read = check::from_base64(text).filter(|bytes| bytes.iter().all(is_written));
+    let read = read.and_then(|bytes| String::from_utf8(bytes).ok());
+    read.is_some_and(|read| value::share_of_words(&read) > 0.4)
 }
 
 /// What names a place is not a secret; parameters that are have names.
@@ -172,6 +251,12 @@ mod tests {
             "https://docs.acme.io/d/9f8Kq2LmZx7Vb3Nw5Rt1/edit",
             "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUA",
             "static/js/main.9f8Kq2LmZx.chunk.js",
+            "the request id is 9f8Kq2LmZx7Vb3Nw5Rt1",
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIXrZNKU3IDsQ9NAS5BiHhI2haURym1OjvDXC me@host",
+            "customer cus_9f8Kq2LmZx7Vb3Nw and pk_live_9f8Kq2LmZx7Vb3Nw5Rt1",
+            "send it to 0x52908400098527886E0F7030069857D2E4169EE7",
+            "what is SGVsbG8sIHdvcmxkISBUaGlzIGlzIHRleHQu in English?",
+            "\"crv\": \"P-256\", \"x\": \"9f8Kq2LmZx7Vb3Nw5Rt1q7Zp0Xr4Lk2Mv9Tb6Yw1\"",
             "the file report-2024-01-02T03-04-05Z-final.pdf",
         ] {
             assert!(likely(text).is_empty(), "{text}: {:?}", likely(text));

@@ -78,7 +78,12 @@ pub(super) fn is_stand_in(text: &str) -> bool {
     let variable = text.strip_prefix('$').filter(|name| is_name(name));
     let is_variable =
         variable.is_some_and(|name| !has_digit(name) || text.to_ascii_uppercase() == text);
-    let is_marked = text.starts_with('[') && text.ends_with(']');
+    // The closing one may be cut off.
+    let marked = text
+        .strip_prefix('[')
+        .map(|text| text.trim_end_matches(']'));
+    let is_marked = marked.is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        || (text.starts_with('[') && text.ends_with(']'));
     is_variable
         || is_marked
         || (text.starts_with('%') && text.ends_with('%'))

@@ -41,7 +41,10 @@ fn key(candidate: &Candidate<'_>) -> Option<Verdict> {
     if words.any(|word| OTHERS.contains(&word)) || ends_otherwise || key.len() < 16 {
         return None;
     }
-    if value::is_something_else(key) || key.contains('/') && value::is_wordy(key) {
+    if value::is_something_else(key)
+        || random::is_public(key)
+        || key.contains('/') && value::is_wordy(key)
+    {
         return None;
     }
     let score = match () {
@@ -104,6 +107,7 @@ mod tests {
             "datadog request id 3c59dc048e8850243be8079a5c74d079",
             "sentry commit 3c59dc048e8850243be8079a5c74d079a1b2c3d4",
             "the cloudflare ray: 3c59dc048e8850243be8079a5c74d079",
+            "STRIPE_PRICE=price_9f8Kq2LmZx7Vb3Nw",
             "stripe-python-client-library",
             "zoom into the picture-of-the-day-2024-01-02",
             "hubspotPortalId = \"76a836c8-469d-4426-8a3b-194ca930b7a1\"",
