@@ -118,45 +118,48 @@ pub(super) static PATTERNS: [Pattern; 1] = [secret(
 fn random(candidate: &Candidate<'_>) -> Option<Verdict> {
     let text = candidate.text;
     let is_part = |c: char| is_in(c) || c == '%';
-    if text.len() >= LONGEST || candidate.before.ends_with(is_part) || is_blob(candidate) {
+    if text.len() >= LONGEST || candidate.before.ends_with(is_part) {
         return None;
     }
     // A name in a program and its value: what is before the last equals sign is none of it.
     let whole = text.trim_end_matches(['.', '=', '-', '_', '/', '~']);
     let start = whole.rfind('=').map_or(0, |at| at + 1);
-    let near = candidate.before.len().saturating_sub(NEAR);
-    let near = candidate.before.ceil_char_boundary(near);
-    let near = [candidate.before.get(near..)?, whole.get(..start)?].concat();
-    let near = near.to_ascii_lowercase();
-    let mut words = near
-        .rsplit(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(2);
-    let is_number = near
-        .trim_end_matches(|c: char| !c.is_ascii_alphanumeric())
-        .ends_with("id")
-        || words.any(|word| word == "id" || word == "ids");
-    let is_other = is_number || OTHERS.iter().any(|word| near.contains(word));
-    if is_other || is_in_address(candidate.before) {
+    let value = whole.get(start..)?;
+    // The cheapest first: in a large text there are many.
+    if !is_random(value) || is_path(value) || is_public(value) || is_text(value) {
         return None;
     }
-    let part = whole.get(start..)?;
-    let part = start..start + longest(part)?.len();
-    let value = whole.get(part.clone())?;
+    let name = whole.get(..start)?;
+    if is_blob(candidate) || is_in_address(candidate.before) || is_other(candidate.before, name) {
+        return None;
+    }
     let score = match check::is_stand_in(value) || check::is_typed(value) {
         true => super::STAND_IN,
         false => BARE,
     };
-    let is_secret = is_random(value) && !is_public(value) && !is_text(value);
-    is_secret.then(|| candidate.part(part, score))?
+    candidate.part(start..whole.len(), score)
 }
 
-/// All of it, unless it is a path or the name of a machine or file.
-fn longest(text: &str) -> Option<&str> {
-    let is_path = text
-        .split(['/', '.'])
-        .any(|part| part.len() > 3 && value::is_wordy(part));
-    (!is_path).then_some(text)
+/// Whether what stands before it says that it is a number of something, or a hash.
+fn is_other(before: &str, name: &str) -> bool {
+    let at = before.ceil_char_boundary(before.len().saturating_sub(NEAR));
+    let near = [before.get(at..).unwrap_or_default(), name].concat();
+    let near = near.to_ascii_lowercase();
+    let mut words = near
+        .rsplit(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let last = words.next().unwrap_or_default();
+    let is_number = |word: &str| word == "id" || word == "ids";
+    last.ends_with("id")
+        || is_number(last)
+        || words.next().is_some_and(is_number)
+        || OTHERS.iter().any(|word| near.contains(word))
+}
+
+/// A path, or the name of a machine or a file.
+fn is_path(text: &str) -> bool {
+    text.split(['/', '.'])
+        .any(|part| part.len() > 3 && value::is_wordy(part))
 }
 
 /// Whether it begins like what may be published.
@@ -173,7 +176,7 @@ fn is_text(text: &str) -> bool {
     read.is_some_and(|read| value::share_of_words(&read) > 0.4)
 }
 
-/// What names a place is not a secret; parameters that are have names.
+/// What is a part of an address is not a secret; parameters that are have names.
 fn is_in_address(before: &str) -> bool {
     let last = before.rsplit(|c: char| c.is_whitespace() || "\"'<>(".contains(c));
     last.take(1)
