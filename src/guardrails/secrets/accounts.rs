@@ -9,7 +9,7 @@ pub(super) static PATTERNS: [Pattern; 9] = [
     // Options of commands that take a password.
     secret(
         "password",
-        r#"(?-u:\b)(?i-u:psexec(?:\.exe)?|mysql(?:dump|admin|import)?|mariadb|docker|podman|redis-cli|ldap[a-z]{3,9}|smbclient|mongo(?:sh|dump|export)?|htpasswd|winrs|evil-winrm|l?ftp|cqlsh|xfreerdp|rabbitmqadmin|crackmapexec|net use)[ \t][^\r\n]{0,160}?[ \t]-(?:p|a|w|passin)[ =]?["']?[^\x00-\x20"'`<>,;]{5,}"#,
+        r#"(?-u:\b)(?i-u:psexec(?:\.exe)?|mysql(?:dump|admin|import)?|mariadb|docker|podman|az[ ]login|redis-cli|ldap[a-z]{3,9}|smbclient|mongo(?:sh|dump|export)?|htpasswd|winrs|evil-winrm|l?ftp|cqlsh|xfreerdp|rabbitmqadmin|crackmapexec|net use)[ \t](?:[^\r\n]{0,160}?[ \t])?-(?:p|a|w|passin)[ =]?["']?[^\x00-\x20"'`<>,;]{5,}"#,
         option,
     ),
     secret(
@@ -44,10 +44,10 @@ pub(super) static PATTERNS: [Pattern; 9] = [
             false => candidate.whole(0.6),
         },
     ),
-    // What docker and others keep: base64 of name and password.
+    // What docker, npm and others keep: base64 of name and password.
     secret(
         "basic_auth",
-        r#""_?auth"\s{0,3}:\s{0,3}"[A-Za-z0-9+/_=-]{8,}"#,
+        r#"(?:"_?auth"\s{0,3}:\s{0,3}"|(?-u:\b)_auth[ \t]{0,2}=[ \t]{0,2})[A-Za-z0-9+/_=-]{8,}"#,
         docker,
     ),
     // "login admin:hunter2", "credentials are root / hunter2"
@@ -111,7 +111,8 @@ fn quoted(candidate: &Candidate<'_>) -> Option<Verdict> {
 }
 
 fn docker(candidate: &Candidate<'_>) -> Option<Verdict> {
-    let start = candidate.text.rfind('"')? + 1;
+    let end = candidate.text.trim_end_matches('=').rfind(['"', '=', ' ']);
+    let start = end? + 1;
     let credentials = String::from_utf8(check::from_base64(candidate.text.get(start..)?)?).ok()?;
     let (name, password) = credentials.split_once(':')?;
     let is_text = !credentials.contains(char::is_control) && !name.is_empty();
@@ -171,6 +172,7 @@ mod tests {
         // {"auths": {"hub": {"auth": base64 of bob:x7!Kq2Lm}}}
         let found = likely(r#"{"auths":{"hub":{"auth":"Ym9iOng3IUtxMkxt"}}}"#);
         assert_eq!(found[0].0, "basic_auth");
+        assert_eq!(likely("_auth=Ym9iOng3IUtxMkxt")[0].0, "basic_auth");
         let found = likely("bob:$apr1$q8Zk2LmX$hT5vB9nR3wY7cD1eF6gJ0.");
         assert_eq!(found[0].0, "password_hash");
     }

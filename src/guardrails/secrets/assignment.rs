@@ -149,6 +149,9 @@ fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
     };
     let value = value.get(..end)?;
     let is_code = !is_quoted && is_program(between, value);
+    if is_quoted && kind == Kind::Password && words::is_passphrase(value) {
+        return candidate.part(start..start + end, PLAIN);
+    }
     // A sentence that is told to a person.
     if is_code || value.trim().contains(' ') && value.split(' ').all(value::is_wordy) {
         return None;

@@ -1,10 +1,11 @@
 //! Addresses, headers and commands with credentials.
 
 use super::super::patterns::{Candidate, Pattern, Verdict};
+use super::name::{name, opening};
 use super::value::{self, Kind};
 use super::{DISTINCT, STAND_IN, check, random, secret};
 
-pub(super) static PATTERNS: [Pattern; 8] = [
+pub(super) static PATTERNS: [Pattern; 9] = [
     secret(
         "connection_string",
         r#"(?i:(?-u:\b)(?:postgres(?:ql)?|mysqlx?|mariadb|mongodb|rediss?|valkeys?|amqps?|mssql|sqlserver|oracle|db2|clickhouse|cockroachdb|snowflake|cassandra|neo4j|bolt|couchbases?|influxdb|nats|kafka|mqtts?|stomp|ldaps?|smtps?|imaps?|s?ftps?|ssh|smb|rtsps?|vnc|redshift|trino|presto|hive|elasticsearch)(?:\+[a-z0-9_]{1,12}){0,2})://[^\s:@/"'<>`]{0,128}:[^\s@/"'<>`]{1,256}@[^\s"'<>`]{1,4}"#,
@@ -32,6 +33,12 @@ pub(super) static PATTERNS: [Pattern; 8] = [
         "generic_api_key",
         r#"(?i-u:secret|token|key|auth(?:orization)?)[A-Za-z0-9_-]{0,16}["']{0,2}[ \t]{0,4}[:=>][ \t]{0,4}["'{]{0,2}(?:[A-Za-z][A-Za-z0-9_-]{1,24}[ \t]){1,2}[A-Za-z0-9+/_.~=-]{16,}"#,
         scheme,
+    ),
+    // Sessions in cookies.
+    secret(
+        "session_cookie",
+        r"(?i-u:cookie)[: \t][^\r\n]{0,120}?(?i-u:sess[a-z_]{0,12}|[a-z._]{0,12}sid|auth[a-z_]{0,12}|jwt)=[A-Za-z0-9%._~+/-]{16,}",
+        |candidate| strong(candidate, candidate.text.rfind('=')? + 1),
     ),
     // Parameters of an address, by names that are too short to tell elsewhere.
     secret(
@@ -97,20 +104,21 @@ fn bearer(candidate: &Candidate<'_>) -> Option<Verdict> {
 }
 
 fn scheme(candidate: &Candidate<'_>) -> Option<Verdict> {
-    let text = candidate.text.trim_end_matches('.');
-    let at = text.rfind([' ', '\t'])? + 1;
-    let verdict = value::rated(candidate, at..text.len(), Kind::Key)?;
-    let is_strong = verdict.score >= 0.75 && text.get(at..).is_some_and(is_key);
-    is_strong.then_some(Verdict {
-        score: 0.7,
-        ..verdict
-    })
+    let (name, _) = name(candidate);
+    let at = candidate.text.rfind([' ', '\t'])? + 1;
+    (opening(&name, Kind::Hint) > 0.0).then(|| strong(candidate, at))?
 }
 
 fn parameter(candidate: &Candidate<'_>) -> Option<Verdict> {
-    let at = candidate.text.find('=')? + 1;
-    let verdict = value::rated(candidate, at..candidate.text.len(), Kind::Key)?;
-    let is_strong = verdict.score > super::STAND_IN && candidate.text.get(at..).is_some_and(is_key);
+    strong(candidate, candidate.text.find('=')? + 1)
+}
+
+/// What begins there, when it is surely a key.
+fn strong(candidate: &Candidate<'_>, at: usize) -> Option<Verdict> {
+    let text = candidate.text.trim_end_matches('.');
+    let key = text.get(at..)?;
+    let verdict = value::rated(candidate, at..text.len(), Kind::Key)?;
+    let is_strong = verdict.score > STAND_IN && is_key(key) && !random::is_public(key);
     is_strong.then_some(Verdict {
         score: 0.7,
         ..verdict
@@ -165,6 +173,24 @@ mod tests {
         assert!(likely("a basic understanding of things").is_empty());
         let found = likely("Authorization: Bearer 9f8Kq2LmZx7Vb3Nw5Rt1");
         assert_eq!(found[0].0, "bearer_token");
+        for text in [
+            "Authorization: Token 9f8Kq2LmZx7Vb3Nw5Rt1",
+            "https://a.b/c?x=1&appid=9f8Kq2LmZx7Vb3Nw5Rt1",
+            "Set-Cookie: lang=en; sessionid=9f8Kq2LmZx7Vb3Nw5Rt1; HttpOnly",
+        ] {
+            let found = likely(text);
+            assert!(
+                found.iter().any(|one| one.1 == "9f8Kq2LmZx7Vb3Nw5Rt1"),
+                "{text}: {found:?}"
+            );
+        }
+        for text in [
+            "public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIXrZNKU3IDsQ9NAS5B",
+            "https://a.b/c?code=confirmation-required&key=users-by-name",
+            "Cookie: theme=dark; session=none",
+        ] {
+            assert!(likely(text).is_empty(), "{text}: {:?}", likely(text));
+        }
         assert!(likely("Bearer authentication-required").is_empty());
     }
 }

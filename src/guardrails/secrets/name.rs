@@ -4,7 +4,7 @@ use super::super::patterns::Candidate;
 use super::value::Kind;
 
 /// Words in names of what is no secret though a part is called so.
-const NOT_SECRET: [&str; 68] = [
+const NOT_SECRET: [&str; 70] = [
     "public",
     "pub",
     "hash",
@@ -73,6 +73,8 @@ const NOT_SECRET: [&str; 68] = [
     "row",
     "translation",
     "native",
+    "desc",
+    "description",
 ];
 
 /// Words that begin like what opens something.

@@ -115,19 +115,38 @@ const ENDS: [&str; 12] = [
     "ed", "ing", "able", "ible", "ive", "ent", "ly", "ous", "ful", "less", "ment", "tion",
 ];
 
+/// Parts of names of what holds a password.
+const NAMES: [&str; 6] = ["pass", "pwd", "secret", "token", "user", "credential"];
+
+/// What joins the words of a sentence.
+const JOINTS: [&str; 18] = [
+    "the", "your", "you", "and", "for", "with", "this", "that", "must", "not", "are", "was", "has",
+    "have", "from", "will", "can", "please",
+];
+
 /// Whether it may be a password though it is a word.
 pub(super) fn is_password(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let is_in = |b: u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b'-' | b'.' | b'!');
-    let is_said = |word: &str| SAID.contains(&word);
-    (5..=24).contains(&text.len())
+    let mut words = lower.split(['_', '-', '.', '!']);
+    // Of three words and more nothing is said in one.
+    let is_said = words.clone().count() < 3 && words.any(|word| SAID.contains(&word));
+    (5..=32).contains(&text.len())
         && text.bytes().all(is_in)
         && text.bytes().any(|byte| byte.is_ascii_alphabetic())
-        && !lower.split(['_', '-', '.', '!']).any(is_said)
+        && !is_said
         && !ENDS.iter().any(|end| lower.ends_with(end))
-        && !["pass", "pwd", "secret", "token", "user", "credential"]
-            .iter()
-            .any(|word| lower.contains(word))
+        && !NAMES.iter().any(|word| lower.contains(word))
+}
+
+/// Whether it may be a passphrase: some words that make no sentence.
+pub(super) fn is_passphrase(text: &str) -> bool {
+    let is_word = |word: &str| word.len() >= 3 && word.bytes().all(|b| b.is_ascii_lowercase());
+    let words = text.split(' ');
+    (4..=8).contains(&words.clone().count())
+        && words.clone().all(is_word)
+        && !words.clone().any(|word| JOINTS.contains(&word))
+        && !NAMES.iter().any(|word| text.contains(word))
 }
 
 #[cfg(test)]
@@ -136,9 +155,17 @@ mod tests {
 
     #[test]
     fn words_that_are_said_of_passwords_are_none() {
-        for text in ["swordfish", "Kaninchen", "blue-rabbit", "letmein!"] {
+        for text in [
+            "swordfish",
+            "Kaninchen",
+            "blue-rabbit",
+            "letmein!",
+            "correct-horse-battery",
+        ] {
             assert!(is_password(text), "{text}");
         }
+        assert!(is_passphrase("correct horse battery staple"));
+        assert!(!is_passphrase("must not have been used before"));
         for text in ["required", "case-sensitive", "userPassword", "stored", "x"] {
             assert!(!is_password(text), "{text}");
         }
