@@ -3,7 +3,7 @@
 
 use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::value::{self, Kind};
-use super::{DISTINCT, STAND_IN, check, secret};
+use super::{DISTINCT, STAND_IN, check, letters, secret};
 
 pub(super) static PATTERNS: [Pattern; 9] = [
     // Options of commands that take a password.
@@ -103,7 +103,7 @@ fn quoted(candidate: &Candidate<'_>) -> Option<Verdict> {
         .text
         .to_ascii_lowercase()
         .starts_with("identified");
-    if value::is_something_else(word) || (!is_sql && value::is_wordy(word)) {
+    if value::is_something_else(word) || (!is_sql && letters::is_wordy(word)) {
         return None;
     }
     let score = if is_said { STAND_IN } else { 0.7 };

@@ -1,41 +1,12 @@
-//! What a text calls a password, a key or a token: in programs, settings and sentences.
+//! What a text calls a password, a key or a token: in programs and settings.
 //!
 //! A match begins with what it is called, not with the name that this is a part of: nothing is
 //! held back in a stream before that. So the rest of the name is looked for in the context.
 
-use std::ops::Range;
-
 use super::super::patterns::{Candidate, Pattern, Verdict};
-use super::name::{name, opening};
+use super::name::{called_hint, called_key, called_password, called_secret, name, opening};
 use super::value::{self, Kind};
-use super::{secret, words};
-
-/// What people make up; English first, then the larger European and Asian languages.
-macro_rules! password {
-    () => {
-        r"(?i:pass(?:wor[dt]|wd|phrase|code|wrd)?|pwd|(?-u:\b)pw|kennwort|contrase[ñn]a|mot de passe|senha|wachtwoord|hasło|пароль|密码|密碼|パスワード|비밀번호)"
-    };
-}
-
-/// What machines make up.
-macro_rules! key {
-    () => {
-        r"(?i:key|token|schlüssel|chave|密钥|令牌)"
-    };
-}
-
-macro_rules! secret {
-    () => {
-        r"(?i:secret|credentials?|creds?)"
-    };
-}
-
-/// What may be a key, and much else.
-macro_rules! hint {
-    () => {
-        r"(?i:access|private|(?-u:\b)auth|(?:(?-u:\b)|_)pat(?-u:\b)|licen[sc]e|signature|(?-u:\b)sig|salt|hmac)"
-    };
-}
+use super::{letters, secret, words};
 
 /// The value of a name: in a program, a setting, a table, an element, a call.
 macro_rules! assigned {
@@ -48,59 +19,18 @@ macro_rules! assigned {
     };
 }
 
-/// The value of a sentence: the password of this and that is so and so.
-macro_rules! said {
-    ($name:expr) => {
-        concat!(
-            $name,
-            r#"[A-Za-z0-9_-]{0,12}[)"'`*]{0,3}(?:[ \t]{1,2}[A-Za-z0-9'_./@()-]{1,32}){0,6}?(?:[ \t]{1,2}(?i:is|was|are|be|to|as|ist|est|es|é|lautet|set to)(?:[ \t](?i:now|currently|still|just|actually|again|simply|literally|this|following|set to|changed to))?[:=]?|:)\s{1,2}["'`*(]{0,3}[^\x00-\x20"'`<>*(][^\x00-\x20"'`<>]*"#
-        )
-    };
-}
-
-/// The value right after the name, on a command line or in a sentence: it has a digit.
-macro_rules! told {
-    ($name:expr) => {
-        concat!(
-            $name,
-            r#"[A-Za-z_-]{0,16}s?[)"'`*]{0,3}[ \t]{1,4}["'`*(]{0,3}[^\x00-\x20"'`<>0-9]{0,80}[0-9][^\x00-\x20"'`<>]*"#
-        )
-    };
-}
-
-/// Of a password that is a word.
-const PLAIN: f32 = 0.55;
-
-pub(super) static PATTERNS: [Pattern; 10] = [
-    secret("password", assigned!(password!()), |candidate| {
+pub(super) static PATTERNS: [Pattern; 4] = [
+    secret("password", assigned!(called_password!()), |candidate| {
         assigned(candidate, Kind::Password)
     }),
-    secret("generic_api_key", assigned!(key!()), |candidate| {
+    secret("generic_api_key", assigned!(called_key!()), |candidate| {
         assigned(candidate, Kind::Key)
     }),
-    secret("generic_secret", assigned!(secret!()), |candidate| {
+    secret("generic_secret", assigned!(called_secret!()), |candidate| {
         assigned(candidate, Kind::Secret)
     }),
-    secret("generic_api_key", assigned!(hint!()), |candidate| {
+    secret("generic_api_key", assigned!(called_hint!()), |candidate| {
         assigned(candidate, Kind::Hint)
-    }),
-    secret("password", said!(password!()), |candidate| {
-        said(candidate, Kind::Password)
-    }),
-    secret("generic_api_key", said!(key!()), |candidate| {
-        said(candidate, Kind::Key)
-    }),
-    secret("generic_secret", said!(secret!()), |candidate| {
-        said(candidate, Kind::Secret)
-    }),
-    secret("password", told!(password!()), |candidate| {
-        told(candidate, Kind::Password)
-    }),
-    secret("generic_api_key", told!(key!()), |candidate| {
-        told(candidate, Kind::Key)
-    }),
-    secret("generic_secret", told!(secret!()), |candidate| {
-        told(candidate, Kind::Secret)
     }),
 ];
 
@@ -150,10 +80,10 @@ fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
     let value = value.get(..end)?;
     let is_code = !is_quoted && is_program(between, value);
     if is_quoted && kind == Kind::Password && words::is_passphrase(value) {
-        return candidate.part(start..start + end, PLAIN);
+        return candidate.part(start..start + end, words::PLAIN);
     }
     // A sentence that is told to a person.
-    if is_code || value.trim().contains(' ') && value.split(' ').all(value::is_wordy) {
+    if is_code || value.trim().contains(' ') && value.split(' ').all(letters::is_wordy) {
         return None;
     }
     let part = start..start + end;
@@ -165,7 +95,7 @@ fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
         && is_setting(candidate, between, is_quoted);
     if is_plain {
         return Some(Verdict {
-            score: PLAIN,
+            score: words::PLAIN,
             ..verdict
         });
     }
@@ -232,61 +162,8 @@ fn is_program(between: &str, value: &str) -> bool {
         && value.contains('_');
     is_expression
         || is_constant
-        || (is_compared && value::is_wordy(value))
+        || (is_compared && letters::is_wordy(value))
         || (!has_digit && is_compared)
-}
-
-fn said(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
-    let (name, _) = name(candidate);
-    let text = candidate.text;
-    let start = text.rfind(char::is_whitespace)? + 1;
-    spoken(candidate, &name, start, kind)
-}
-
-fn told(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
-    let (name, end) = name(candidate);
-    let rest = candidate.text.get(end..)?;
-    let start = end + rest.rfind([' ', '\t'])? + 1;
-    spoken(candidate, &name, start, kind)
-}
-
-/// A value in a sentence.
-fn spoken(candidate: &Candidate<'_>, name: &str, start: usize, kind: Kind) -> Option<Verdict> {
-    let opening = opening(name, kind);
-    if opening < 0.6 {
-        return None;
-    }
-    let text = candidate.text;
-    let rest = text.get(start..)?;
-    let start = text.len() - rest.trim_start_matches(['"', '\'', '`', '*', '(']).len();
-    let rest = text.get(start..)?;
-    let end = start
-        + rest
-            .trim_end_matches(['.', ',', ';', ':', ')', '*', ']', '}'])
-            .len();
-    let part: Range<usize> = start..end;
-    let value = text.get(part.clone())?;
-    let verdict = value::rated(candidate, part, kind)?;
-    if opening < 1.0 && verdict.score < 0.6 {
-        return None;
-    }
-    // What has no digit is a word more often than not.
-    let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
-    let before = text
-        .get(..start)?
-        .trim_end_matches(['"', '\'', '`', '*', '('])
-        .trim_end();
-    let is_called = ["is", ":", "was", "ist", "est", "es", "set to", "changed to"]
-        .iter()
-        .any(|link| before.to_ascii_lowercase().ends_with(link));
-    let score = match has_digit {
-        false if kind == Kind::Password && is_called && words::is_password(value) => PLAIN,
-        false if value::is_wordy(value) => 0.3_f32.min(verdict.score),
-        _ if value.contains(['(', '[', '{', '=']) => (verdict.score - 0.3).max(0.0),
-        _ => (verdict.score - 0.05).max(0.0),
-    };
-    let score = score * opening;
-    Some(Verdict { score, ..verdict })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::name::{name, opening};
 use super::value::{self, Kind};
-use super::{DISTINCT, STAND_IN, check, random, secret};
+use super::{DISTINCT, STAND_IN, check, letters, random, secret};
 
 pub(super) static PATTERNS: [Pattern; 9] = [
     secret(
@@ -128,7 +128,7 @@ fn strong(candidate: &Candidate<'_>, at: usize) -> Option<Verdict> {
 /// Random, or hexadecimal and as long as a key.
 fn is_key(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    random::is_random(text) || (digits >= 3 && value::share_of_words(text) < 0.35)
+    random::is_random(text) || (digits >= 3 && letters::share_of_words(text) < 0.35)
 }
 
 fn after(candidate: &Candidate<'_>, at: usize) -> Option<Verdict> {

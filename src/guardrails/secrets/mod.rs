@@ -5,12 +5,13 @@
 //! - `forges`, `clouds`, `models`, `services`, `tools`: tokens of providers
 //! - `keys`: our own keys, private keys, JSON web tokens
 //! - `connection`: addresses and headers with credentials
-//! - `assignment`, `name`, `value`: what is called a password, a key or a token
-//! - `listing`: names and values that stand apart
+//! - `assignment`, `sentence`, `listing`: what is called a password, a key or a token, in programs and
+//!   settings, in sentences, and where name and value stand apart; `name` tells what opens something,
+//!   `value` what may be one
 //! - `accounts`: passwords beside names, in options of commands, in files of passwords
 //! - `vendors`: keys without a form that stand after a provider's name
-//! - `words`: passwords that are words
 //! - `random`: what nothing names
+//! - `letters`, `words`: what chance makes from what people write, and passwords that are words
 
 mod accounts;
 mod assignment;
@@ -19,10 +20,12 @@ mod clouds;
 mod connection;
 mod forges;
 mod keys;
+mod letters;
 mod listing;
 mod models;
 mod name;
 mod random;
+mod sentence;
 mod services;
 mod tools;
 mod value;
@@ -55,6 +58,7 @@ pub(super) fn patterns() -> impl Iterator<Item = &'static Pattern> {
         .chain(&tools::PATTERNS)
         .chain(&connection::PATTERNS)
         .chain(&assignment::PATTERNS)
+        .chain(&sentence::PATTERNS)
         .chain(&listing::PATTERNS)
         .chain(&accounts::PATTERNS)
         .chain(&vendors::PATTERNS)
@@ -82,7 +86,7 @@ const fn mixed(kind: &'static str, regex: &'static str) -> Pattern {
         let is_mixed = digits >= 2 || check::entropy(candidate.text) > 4.2;
         // Of mostly digits few letters are left to be words.
         let is_numeric = digits * 2 > candidate.text.len();
-        let is_random = is_mixed && (is_numeric || !value::is_wordy(candidate.text));
+        let is_random = is_mixed && (is_numeric || !letters::is_wordy(candidate.text));
         is_random.then(|| rated(candidate, DISTINCT))?
     })
 }

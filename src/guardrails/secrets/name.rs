@@ -3,6 +3,36 @@
 use super::super::patterns::Candidate;
 use super::value::Kind;
 
+/// What people make up; English first, then the larger European and Asian languages.
+macro_rules! called_password {
+    () => {
+        r"(?i:pass(?:wor[dt]|wd|phrase|code|wrd)?|pwd|(?-u:\b)pw|kennwort|contrase[ñn]a|mot de passe|senha|wachtwoord|hasło|пароль|密码|密碼|パスワード|비밀번호)"
+    };
+}
+
+/// What machines make up.
+macro_rules! called_key {
+    () => {
+        r"(?i:key|token|schlüssel|chave|密钥|令牌)"
+    };
+}
+
+/// What either makes up.
+macro_rules! called_secret {
+    () => {
+        r"(?i:secret|credentials?|creds?)"
+    };
+}
+
+/// What may be a key, and much else.
+macro_rules! called_hint {
+    () => {
+        r"(?i:access|private|(?-u:\b)auth|(?:(?-u:\b)|_)pat(?-u:\b)|licen[sc]e|signature|(?-u:\b)sig|salt|hmac)"
+    };
+}
+
+pub(super) use {called_hint, called_key, called_password, called_secret};
+
 /// Words in names of what is no secret though a part is called so.
 const NOT_SECRET: [&str; 70] = [
     "public",

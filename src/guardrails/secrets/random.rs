@@ -2,7 +2,7 @@
 //! like.
 
 use super::super::patterns::{Candidate, Pattern, Verdict};
-use super::{check, secret, value};
+use super::{check, letters, secret};
 
 /// Characters of the longest: what is longer is a file, a picture or a certificate.
 const LONGEST: usize = 160;
@@ -159,7 +159,7 @@ fn is_other(before: &str, name: &str) -> bool {
 /// A path, or the name of a machine or a file.
 fn is_path(text: &str) -> bool {
     text.split(['/', '.'])
-        .any(|part| part.len() > 3 && value::is_wordy(part))
+        .any(|part| part.len() > 3 && letters::is_wordy(part))
 }
 
 /// Whether it begins like what may be published.
@@ -173,7 +173,7 @@ fn is_text(text: &str) -> bool {
     let is_written = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
     let read = check::from_base64(text).filter(|bytes| bytes.iter().all(is_written));
     let read = read.and_then(|bytes| String::from_utf8(bytes).ok());
-    read.is_some_and(|read| value::share_of_words(&read) > 0.4)
+    read.is_some_and(|read| letters::share_of_words(&read) > 0.4)
 }
 
 /// What is a part of an address is not a secret; parameters that are have names.
@@ -205,7 +205,7 @@ pub(super) fn is_random(text: &str) -> bool {
     let lower = count(u8::is_ascii_lowercase);
     let digits = count(u8::is_ascii_digit);
     let others = text.len() - upper - lower - digits;
-    if others * 5 > text.len() || value::share_of_words(text) > 0.3 {
+    if others * 5 > text.len() || letters::share_of_words(text) > 0.3 {
         return false;
     }
     let entropy = check::entropy(text);

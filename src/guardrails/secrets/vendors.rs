@@ -2,7 +2,7 @@
 //! the provider's name before them on the same line.
 
 use super::super::patterns::{Candidate, Pattern, Verdict};
-use super::{check, random, secret, value};
+use super::{check, letters, random, secret, value};
 
 /// Providers of services with such keys.
 macro_rules! vendor {
@@ -43,7 +43,7 @@ fn key(candidate: &Candidate<'_>) -> Option<Verdict> {
     }
     if value::is_something_else(key)
         || random::is_public(key)
-        || key.contains('/') && value::is_wordy(key)
+        || key.contains('/') && letters::is_wordy(key)
     {
         return None;
     }
@@ -71,8 +71,8 @@ fn is_dense(text: &str) -> bool {
         .bytes()
         .filter(|byte| !byte.is_ascii_alphanumeric())
         .count();
-    let letters = text.len() - digits - others;
-    digits >= 3 && letters >= 3 && others * 6 <= text.len() && value::share_of_words(text) < 0.35
+    let rest = text.len() - digits - others;
+    digits >= 3 && rest >= 3 && others * 6 <= text.len() && letters::share_of_words(text) < 0.35
 }
 
 #[cfg(test)]

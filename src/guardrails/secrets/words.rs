@@ -1,5 +1,8 @@
 //! Passwords that are words: told from what else is said of passwords.
 
+/// Of a password that is a word.
+pub(super) const PLAIN: f32 = 0.55;
+
 /// What is said of a password, and what programs give in its place.
 const SAID: [&str; 106] = [
     "required",
