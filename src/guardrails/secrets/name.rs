@@ -34,7 +34,7 @@ macro_rules! called_hint {
 pub(super) use {called_hint, called_key, called_password, called_secret};
 
 /// Words in names of what is no secret though a part is called so.
-const NOT_SECRET: [&str; 70] = [
+const NOT_SECRET: [&str; 72] = [
     "public",
     "pub",
     "hash",
@@ -105,6 +105,8 @@ const NOT_SECRET: [&str; 70] = [
     "native",
     "desc",
     "description",
+    "model",
+    "encoding",
 ];
 
 /// Words that begin like what opens something.

@@ -191,11 +191,15 @@ fn is_in(c: char) -> bool {
 fn is_blob(candidate: &Candidate<'_>) -> bool {
     let is_line = |line: &str| line.len() >= 40 && line.chars().all(is_in);
     let before = candidate.before;
+    // A line break that is written as in a program.
+    let is_broken = before.ends_with('\\') && candidate.text.starts_with(['n', 'r']);
     let last = before.trim_end_matches(|c: char| c.is_whitespace() || "\"'+\\".contains(c));
     let last = last.rsplit(['\n', '"', '\'', ' ']).next();
     let begins_line = before.is_empty() || before.ends_with(['\n', ' ', '\t', '"']);
     let is_usual = matches!(candidate.text.len(), 64 | 72 | 76) && !before.is_empty();
-    last.is_some_and(is_line) || (begins_line && is_usual && before.ends_with('\n'))
+    is_broken && last.is_some_and(|line| line.len() >= 20)
+        || last.is_some_and(is_line)
+        || (begins_line && is_usual && before.ends_with('\n'))
 }
 
 /// Whether chance made it: of many kinds of characters, without words.
@@ -205,7 +209,7 @@ pub(super) fn is_random(text: &str) -> bool {
     let lower = count(u8::is_ascii_lowercase);
     let digits = count(u8::is_ascii_digit);
     let others = text.len() - upper - lower - digits;
-    if others * 5 > text.len() || letters::share_of_words(text) > 0.3 {
+    if others * 5 > text.len() || letters::share_of_words(text) > 0.3 || has_hash(text) {
         return false;
     }
     let entropy = check::entropy(text);
@@ -218,6 +222,13 @@ pub(super) fn is_random(text: &str) -> bool {
     let is_one_case = upper == 0 || lower == 0;
     let of_one = text.len() >= SHORTEST_OF_ONE_CASE && is_one_case && digits >= 4 && beyond >= 5;
     (of_both && entropy >= 3.7 && beyond > 0) || (of_one && entropy >= 3.5)
+}
+
+/// Whether a part of it is hexadecimal, as in versions and in names of files and models.
+fn has_hash(text: &str) -> bool {
+    let mut parts = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    parts.any(|part| part.len() >= 12 && part.bytes().all(is_digit))
 }
 
 #[cfg(test)]
@@ -254,6 +265,8 @@ mod tests {
             "https://docs.acme.io/d/9f8Kq2LmZx7Vb3Nw5Rt1/edit",
             "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUA",
             "static/js/main.9f8Kq2LmZx.chunk.js",
+            "golang.org/x/net v0.0.0-20190724234803-3673e40ba225/go.mod",
+            "\"layout\": \"IPY_MODEL_fab527e3ad644238aa80e36dcb01725a\"",
             "the request id is 9f8Kq2LmZx7Vb3Nw5Rt1",
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIXrZNKU3IDsQ9NAS5BiHhI2haURym1OjvDXC me@host",
             "customer cus_9f8Kq2LmZx7Vb3Nw and pk_live_9f8Kq2LmZx7Vb3Nw5Rt1",
