@@ -5,17 +5,12 @@ use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::value::{self, Kind};
 use super::{DISTINCT, STAND_IN, check, letters, secret};
 
-pub(super) static PATTERNS: [Pattern; 9] = [
+pub(super) static PATTERNS: [Pattern; 7] = [
     // Options of commands that take a password.
     secret(
         "password",
-        r#"(?-u:\b)(?i-u:psexec(?:\.exe)?|mysql(?:dump|admin|import)?|mariadb|docker|podman|az[ ]login|redis-cli|ldap[a-z]{3,9}|smbclient|mongo(?:sh|dump|export)?|htpasswd|winrs|evil-winrm|l?ftp|cqlsh|xfreerdp|rabbitmqadmin|crackmapexec|net use)[ \t](?:[^\r\n]{0,160}?[ \t])?-(?:p|a|w|passin)[ =]?["']?[^\x00-\x20"'`<>,;]{5,}"#,
+        r#"(?:(?-u:\b)(?i-u:psexec(?:\.exe)?|mysql(?:dump|admin|import)?|mariadb|docker|podman|az[ ]login|redis-cli|ldap[a-z]{3,9}|smbclient|mongo(?:sh|dump|export)?|htpasswd|winrs|evil-winrm|l?ftp|cqlsh|xfreerdp|rabbitmqadmin|crackmapexec|net use)[ \t](?:[^\r\n]{0,160}?[ \t])?-(?:p|a|w|passin)[ =]?["']?|(?i-u:SecureString|net user)[ \t(]{1,3}(?:-[A-Za-z]{1,14}[ \t]{1,3}){0,3}(?:[A-Za-z0-9_.-]{1,32}[ \t]{1,3})?\\?["']?)[^\x00-\x20"'`<>,;)\\]{5,}"#,
         option,
-    ),
-    secret(
-        "password",
-        r#"(?i-u:SecureString|net user)[ \t(]{1,3}(?:-[A-Za-z]{1,14}[ \t]{1,3}){0,3}(?:[A-Za-z0-9_.-]{1,32}[ \t]{1,3})?\\?["']?[^\x00-\x20"'`<>,;)\\]{5,}"#,
-        last,
     ),
     secret(
         "bearer_token",
@@ -53,18 +48,18 @@ pub(super) static PATTERNS: [Pattern; 9] = [
     // "login admin:hunter2", "credentials are root / hunter2"
     secret(
         "password",
-        r#"(?-u:\b)(?i-u:log[ -]?ins?(?:[ ]data)?|credentials?|creds?|sign[ -]?in|account|zugang(?:sdaten)?)(?:[ \t](?:is|are|with|as|using|to|for[ ][A-Za-z]{1,16}))?[ \t]{0,2}[:=]?\s{1,2}["'`]?[A-Za-z][A-Za-z0-9._@\\-]{1,40}["'`]?(?::|[ \t]{0,2}[/|][ \t]{0,2}|[ \t]-[ \t])["'`]?[^\x00-\x20"'`<>,;/:][^\x00-\x20"'`<>,;]{4,}"#,
-        beside,
-    ),
-    secret(
-        "password",
-        r#"(?-u:\b)(?i-u:root|admin|administrator|superuser|superadmin|sysadmin|sa)["'`]?(?::|[ \t]{1,2}[/|:][ \t]{1,2})["'`]?[^\x00-\x20"'`<>,;/:][^\x00-\x20"'`<>,;]{4,}"#,
+        r#"(?-u:\b)(?:(?i-u:log[ -]?ins?(?:[ ]data)?|credentials?|creds?|account)(?:[ \t](?:is|are|with|as|using|to|for[ ][A-Za-z]{1,16}))?[ \t]{0,2}[:=]?\s{1,2}["'`]?[A-Za-z][A-Za-z0-9._@\\-]{1,40}["'`]?(?:[/|]|(?::|[ \t]{1,2}[/|:-][ \t]{1,2}))|(?i-u:root|admin|administrator|sysadmin)["'`]?(?::|[ \t]{1,2}[/|:-][ \t]{1,2}))["'`]?[^\x00-\x20"'`<>,;/:][^\x00-\x20"'`<>,;]{4,}"#,
         beside,
     ),
 ];
 
 fn option(candidate: &Candidate<'_>) -> Option<Verdict> {
     let text = candidate.text;
+    // These two have no option for it.
+    let begin = text.get(..3)?.to_ascii_lowercase();
+    if begin == "sec" || begin == "net" {
+        return last(candidate);
+    }
     let option = text.rfind([' ', '\t'])? + 1;
     let last = text.get(option..)?;
     // The value may be glued to its option.

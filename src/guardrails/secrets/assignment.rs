@@ -4,7 +4,7 @@
 //! held back in a stream before that. So the rest of the name is looked for in the context.
 
 use super::super::patterns::{Candidate, Pattern, Verdict};
-use super::name::{called_hint, called_key, called_password, called_secret, name, opening};
+use super::name::{called_key, called_password, called_secret, name, opening};
 use super::value::{self, Kind};
 use super::{letters, secret, words};
 
@@ -19,7 +19,7 @@ macro_rules! assigned {
     };
 }
 
-pub(super) static PATTERNS: [Pattern; 4] = [
+pub(super) static PATTERNS: [Pattern; 3] = [
     secret("password", assigned!(called_password!()), |candidate| {
         assigned(candidate, Kind::Password)
     }),
@@ -28,9 +28,6 @@ pub(super) static PATTERNS: [Pattern; 4] = [
     }),
     secret("generic_secret", assigned!(called_secret!()), |candidate| {
         assigned(candidate, Kind::Secret)
-    }),
-    secret("generic_api_key", assigned!(called_hint!()), |candidate| {
-        assigned(candidate, Kind::Hint)
     }),
 ];
 

@@ -106,7 +106,7 @@ fn bearer(candidate: &Candidate<'_>) -> Option<Verdict> {
 fn scheme(candidate: &Candidate<'_>) -> Option<Verdict> {
     let (name, _) = name(candidate);
     let at = candidate.text.rfind([' ', '\t'])? + 1;
-    (opening(&name, Kind::Hint) > 0.0).then(|| strong(candidate, at))?
+    (opening(&name, Kind::Secret) > 0.0).then(|| strong(candidate, at))?
 }
 
 fn parameter(candidate: &Candidate<'_>) -> Option<Verdict> {

@@ -16,24 +16,19 @@ macro_rules! listed {
     };
 }
 
-pub(super) static PATTERNS: [Pattern; 3] = [
-    secret(
-        "password",
-        listed!(r"(?i:pass(?:wor[dt]|wd|phrase|code)?|pwd)"),
-        |candidate| listed(candidate, Kind::Password),
-    ),
-    secret("generic_api_key", listed!(r"(?i:key|token)"), |candidate| {
-        listed(candidate, Kind::Key)
-    }),
-    secret(
-        "generic_secret",
-        listed!(r"(?i:secret|credentials?)"),
-        |candidate| listed(candidate, Kind::Secret),
-    ),
-];
+pub(super) static PATTERNS: [Pattern; 1] = [secret(
+    "generic_secret",
+    listed!(r"(?i:pass(?:wor[dt]|wd|phrase|code)?|pwd|key|token|secret|credentials?)"),
+    listed,
+)];
 
-fn listed(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
+fn listed(candidate: &Candidate<'_>) -> Option<Verdict> {
     let (name, end) = name(candidate);
+    let kind = match candidate.text.get(..1)? {
+        "p" | "P" => Kind::Password,
+        "k" | "K" | "t" | "T" => Kind::Key,
+        _ => Kind::Secret,
+    };
     let text = candidate.text;
     let rest = text.get(end..)?;
     let opening = opening(&name, kind);

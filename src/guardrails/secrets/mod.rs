@@ -9,8 +9,7 @@
 //!   settings, in sentences, and where name and value stand apart; `name` tells what opens something,
 //!   `value` what may be one
 //! - `accounts`: passwords beside names, in options of commands, in files of passwords
-//! - `vendors`: keys without a form that stand after a provider's name
-//! - `random`: what nothing names
+//! - `random`: what nothing calls so, beside a provider's name (`vendors`) or alone
 //! - `letters`, `words`: what chance makes from what people write, and passwords that are words
 
 mod accounts;
@@ -61,7 +60,6 @@ pub(super) fn patterns() -> impl Iterator<Item = &'static Pattern> {
         .chain(&sentence::PATTERNS)
         .chain(&listing::PATTERNS)
         .chain(&accounts::PATTERNS)
-        .chain(&vendors::PATTERNS)
         .chain(&random::PATTERNS)
 }
 

@@ -24,14 +24,7 @@ macro_rules! called_secret {
     };
 }
 
-/// What may be a key, and much else.
-macro_rules! called_hint {
-    () => {
-        r"(?i:access|private|(?-u:\b)auth|(?:(?-u:\b)|_)pat(?-u:\b)|licen[sc]e|signature|(?-u:\b)sig|salt|hmac)"
-    };
-}
-
-pub(super) use {called_hint, called_key, called_password, called_secret};
+pub(super) use {called_key, called_password, called_secret};
 
 /// Words in names of what is no secret though a part is called so.
 const NOT_SECRET: [&str; 72] = [
@@ -187,8 +180,6 @@ pub(super) fn opening(name: &str, kind: Kind) -> f32 {
     match kind {
         Kind::Password if is_compound(name) => 0.0,
         Kind::Password | Kind::Secret => 1.0,
-        // Anything may be called an access or a signature: the value must tell.
-        Kind::Hint => 0.8,
         Kind::Key if OPENING.iter().any(|part| name.contains(part)) => 1.0,
         // A map has keys too; those of somebody or something are in doubt.
         Kind::Key

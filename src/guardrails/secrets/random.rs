@@ -2,7 +2,7 @@
 //! like.
 
 use super::super::patterns::{Candidate, Pattern, Verdict};
-use super::{check, letters, secret};
+use super::{check, letters, secret, value, vendors};
 
 /// Characters of the longest: what is longer is a file, a picture or a certificate.
 const LONGEST: usize = 160;
@@ -14,6 +14,10 @@ const SHORTEST_OF_ONE_CASE: usize = 24;
 const NEAR: usize = 40;
 /// Of something that nothing but chance tells from a secret.
 const BARE: f32 = 0.55;
+/// Of something that is given to what may be a key.
+const HINTED: f32 = 0.6;
+/// Of something with the name of a provider before it.
+const NAMED: f32 = 0.75;
 
 /// What is random too and opens nothing, when it stands close before.
 const OTHERS: [&str; 40] = [
@@ -111,7 +115,7 @@ const PUBLIC: [&str; 45] = [
 
 pub(super) static PATTERNS: [Pattern; 1] = [secret(
     "random_string",
-    r"(?-u:\b)[A-Za-z0-9][A-Za-z0-9+/=_~.-]{19,159}",
+    r"(?-u:\b)[A-Za-z0-9][A-Za-z0-9+/=_~.-]{15,159}",
     random,
 )];
 
@@ -126,25 +130,39 @@ fn random(candidate: &Candidate<'_>) -> Option<Verdict> {
     let start = whole.rfind('=').map_or(0, |at| at + 1);
     let value = whole.get(start..)?;
     // The cheapest first: in a large text there are many.
-    if !is_random(value) || is_path(value) || is_public(value) || is_text(value) {
+    let is_random = is_random(value);
+    let is_key = is_random || vendors::is_number(value) || vendors::is_dense(value);
+    if !is_key || is_path(value) || is_public(value) || value::is_something_else(value) {
         return None;
     }
-    let name = whole.get(..start)?;
-    if is_blob(candidate) || is_in_address(candidate.before) || is_other(candidate.before, name) {
-        return None;
-    }
-    let score = match check::is_stand_in(value) || check::is_typed(value) {
+    let before = [candidate.before, whole.get(..start)?].concat();
+    let is_alone = || is_random && !is_text(value) && !is_blob(candidate) && !is_other(&before);
+    let score = match () {
+        _ if is_in_address(candidate.before) => return None,
+        _ if vendors::is_named(&before) => NAMED,
+        _ if vendors::is_hinted(&before) => HINTED,
+        _ if is_alone() => BARE,
+        _ => return None,
+    };
+    let score = match check::is_stand_in(value) {
         true => super::STAND_IN,
-        false => BARE,
+        // What is typed by hand is a key only where something says so.
+        false if check::is_typed(value) => {
+            if score == BARE {
+                super::STAND_IN
+            } else {
+                super::TYPED
+            }
+        }
+        false => score,
     };
     candidate.part(start..whole.len(), score)
 }
 
 /// Whether what stands before it says that it is a number of something, or a hash.
-fn is_other(before: &str, name: &str) -> bool {
+fn is_other(before: &str) -> bool {
     let at = before.ceil_char_boundary(before.len().saturating_sub(NEAR));
-    let near = [before.get(at..).unwrap_or_default(), name].concat();
-    let near = near.to_ascii_lowercase();
+    let near = before.get(at..).unwrap_or_default().to_ascii_lowercase();
     let mut words = near
         .rsplit(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty());

@@ -134,7 +134,7 @@ pub(super) static PATTERNS: [Pattern; 48] = [
     mixed("twitch_token", r"(?-u:\b)live_[0-9]{6,12}_[A-Za-z0-9]{24,}"),
     mixed(
         "pagarme_key",
-        r"(?-u:\b)[ase]k_(?:live|test)_[A-Za-z0-9]{20,}",
+        r"(?-u:\b)[ae]k_(?:live|test)_[A-Za-z0-9]{20,}",
     ),
     mixed(
         "airtable_token",

@@ -3,7 +3,7 @@
 use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::{CERTAIN, DISTINCT, check, mixed, rated, secret, token};
 
-pub(super) static PATTERNS: [Pattern; 35] = [
+pub(super) static PATTERNS: [Pattern; 34] = [
     token("linear_key", r"(?-u:\b)lin_(?:api|oauth)_[A-Za-z0-9]{32,}"),
     mixed("notion_token", r"(?-u:\b)secret_[A-Za-z0-9]{43}(?-u:\b)"),
     mixed("notion_token", r"(?-u:\b)ntn_[A-Za-z0-9]{40,}"),
@@ -34,7 +34,6 @@ pub(super) static PATTERNS: [Pattern; 35] = [
         "newrelic_key",
         r"(?-u:\b)NR(?:AK|II|IQ|JS|AA|RA)-[A-Za-z0-9_-]{20,}",
     ),
-    token("newrelic_key", r"(?-u:\b)[a-f0-9]{36,40}NRAL(?-u:\b)"),
     mixed("sentry_token", r"(?-u:\b)sntry[su]_[A-Za-z0-9+/=_-]{40,}"),
     token("honeycomb_key", r"(?-u:\b)hca(?:ik|lk|mk)_[a-z0-9]{40,}"),
     token(

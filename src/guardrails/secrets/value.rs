@@ -15,8 +15,6 @@ pub(super) enum Kind {
     Key,
     /// Anything called secret: either.
     Secret,
-    /// What may be called so is more than what opens something.
-    Hint,
 }
 
 /// What is less likely is not told.
@@ -113,9 +111,6 @@ pub(super) fn rated(candidate: &Candidate<'_>, part: Range<usize>, kind: Kind) -
         Kind::Password => password(text),
         Kind::Key => key(text),
         Kind::Secret => key(text).max(password(text) - 0.12),
-        Kind::Hint => Some(key(text))
-            .filter(|score| *score >= 0.65)
-            .unwrap_or(0.0),
     };
     if score < LEAST {
         return None;

@@ -1,63 +1,386 @@
-//! Keys of providers that have no form of their own: hexadecimal, a UUID or random letters, known by
-//! the provider's name before them on the same line.
+//! Providers whose keys have no form of their own, and what else may be named before a key: such keys are
+//! hexadecimal, a UUID or random letters, and known by the name before them on the same line.
 
-use super::super::patterns::{Candidate, Pattern, Verdict};
-use super::{check, letters, random, secret, value};
+use super::check;
+use super::letters;
 
-/// Providers of services with such keys.
-macro_rules! vendor {
-    () => {
-        r"(?i-u:abstract|abuseipdb|accuweather|adafruit|adzuna|airbrake|airtable|airship|akamai|alchemy|algolia|alienvault|alphavantage|amplitude|apify|apilayer|apollo|appcues|appdynamics|appfollow|appsflyer|aiven|asana|assemblyai|auth0|authy|aviationstack|aylien|backblaze|baremetrics|basecamp|binance|bing|bitbar|bitfinex|bitly|bitmex|blazemeter|braintree|branchio|browserstack|bugsnag|calendly|buttercms|censys|chargebee|chargify|circleci|clarifai|clearbit|clickup|clockify|cloudflare|cloudinary|cloudsmith|codacy|codecov|codeclimate|coinbase|coinapi|coinlayer|coinmarketcap|confluent|contentful|convertkit|crowdin|currencylayer|customer\.?io|datadog|deepgram|deepl|deepseek|delighted|deviantart|dialpad|discogs|disqus|docusign|drone|dropbox|dynatrace|eventbrite|etherscan|etsy|exchangerate|facebook|fastly|fastspring|finnhub|firebase|fixer|flickr|foursquare|freshbooks|freshdesk|fullcontact|geocod|geoipify|getresponse|giphy|gitter|gocardless|godaddy|graphhopper|gumroad|harvest|hellosign|helpscout|heroku|honeybadger|honeycomb|hotjar|hubspot|hunter\.?io|imagekit|infura|instana|intercom|ipdata|ipgeolocation|ipinfo|ipstack|iterable|jira|jotform|jumpcloud|klaviyo|kraken|kucoin|lastfm|launchdarkly|lemlist|linode|litmus|livechat|lob|logdna|loggly|logz|lokalise|mailchimp|mailerlite|mailgun|mailjet|mailtrap|mandrill|mapquest|marvel|mediastack|messagebird|metabase|mixpanel|miro|mux|netlify|newrelic|new[ _]relic|newsapi|nexmo|nytimes|okta|omdb|omise|onelogin|onesignal|openai|opencage|openweather(?:map)?|opsgenie|optimizely|numverify|pagerduty|parseur|paypal|paystack|pendo|pingdom|pinterest|pipedrive|pixabay|plaid|plivo|positionstack|postmark|prestashop|pubnub|pusher|quickbooks|rapidapi|rebrandly|recaptcha|recurly|rollbar|runscope|salesforce|sauce(?:labs)?|scaleway|scraperapi|securitytrails|semaphore|sendbird|sendgrid|sendinblue|sentry|serp(?:api|stack)|shodan|signalfx|skyscanner|smartsheet|snowflake|snyk|sonar|spotify|sourcegraph|square|squarespace|stackhawk|statuscake|statuspage|storyblok|strava|stripe|stytch|sumo[ _]?logic|supabase|surveymonkey|tatum|teamwork|thingspeak|ticketmaster|tmdb|todoist|toggl|travis|trello|twilio|twitch|twitter|typeform|unsplash|uptimerobot|urlscan|userstack|vercel|virustotal|vonage|vultr|wakatime|wandb|weatherbit|weatherstack|webex|webflow|wepay|whoxy|wistia|worldcoin|wunderground|xero|yandex|yelp|youtube|zapier|zendesk|zenrows|zenserp|zoho|zoom)"
-    };
-}
-
-/// Where nothing but the provider is named, what follows may be anything's number.
-const OTHERS: [&str; 22] = [
-    "id", "ids", "commit", "hash", "sha", "sha1", "sha256", "md5", "digest", "version", "revision",
-    "ref", "uuid", "guid", "trace", "request", "ray", "public", "url", "uri", "image", "checksum",
+/// Providers of services with such keys, sorted; what a word begins with.
+const PROVIDERS: [&str; 267] = [
+    "abstract",
+    "abuseipdb",
+    "accuweather",
+    "adafruit",
+    "adzuna",
+    "airbrake",
+    "airship",
+    "airtable",
+    "aiven",
+    "akamai",
+    "alchemy",
+    "algolia",
+    "alienvault",
+    "alphavantage",
+    "amplitude",
+    "apify",
+    "apilayer",
+    "apollo",
+    "appcues",
+    "appdynamics",
+    "appfollow",
+    "appsflyer",
+    "asana",
+    "assemblyai",
+    "auth0",
+    "authy",
+    "aviationstack",
+    "aylien",
+    "backblaze",
+    "baremetrics",
+    "basecamp",
+    "binance",
+    "bing",
+    "bitbar",
+    "bitfinex",
+    "bitly",
+    "bitmex",
+    "blazemeter",
+    "braintree",
+    "branchio",
+    "browserstack",
+    "bugsnag",
+    "buttercms",
+    "calendly",
+    "censys",
+    "chargebee",
+    "chargify",
+    "circleci",
+    "clarifai",
+    "clearbit",
+    "clickup",
+    "clockify",
+    "cloudflare",
+    "cloudinary",
+    "cloudsmith",
+    "codacy",
+    "codeclimate",
+    "codecov",
+    "coinapi",
+    "coinbase",
+    "coinlayer",
+    "coinmarketcap",
+    "confluent",
+    "contentful",
+    "convertkit",
+    "crowdin",
+    "currencylayer",
+    "customerio",
+    "datadog",
+    "deepgram",
+    "deepl",
+    "deepseek",
+    "delighted",
+    "deviantart",
+    "dialpad",
+    "discogs",
+    "disqus",
+    "docusign",
+    "drone",
+    "dropbox",
+    "dynatrace",
+    "etherscan",
+    "etsy",
+    "eventbrite",
+    "exchangerate",
+    "facebook",
+    "fastly",
+    "fastspring",
+    "finnhub",
+    "firebase",
+    "fixer",
+    "flickr",
+    "foursquare",
+    "freshbooks",
+    "freshdesk",
+    "fullcontact",
+    "geocod",
+    "geoipify",
+    "getresponse",
+    "giphy",
+    "gitter",
+    "gocardless",
+    "godaddy",
+    "graphhopper",
+    "gumroad",
+    "harvest",
+    "hellosign",
+    "helpscout",
+    "heroku",
+    "honeybadger",
+    "honeycomb",
+    "hotjar",
+    "hubspot",
+    "hunterio",
+    "imagekit",
+    "infura",
+    "instana",
+    "intercom",
+    "ipdata",
+    "ipgeolocation",
+    "ipinfo",
+    "ipstack",
+    "iterable",
+    "jira",
+    "jotform",
+    "jumpcloud",
+    "klaviyo",
+    "kraken",
+    "kucoin",
+    "lastfm",
+    "launchdarkly",
+    "lemlist",
+    "linode",
+    "litmus",
+    "livechat",
+    "lob",
+    "logdna",
+    "loggly",
+    "logz",
+    "lokalise",
+    "mailchimp",
+    "mailerlite",
+    "mailgun",
+    "mailjet",
+    "mailtrap",
+    "mandrill",
+    "mapquest",
+    "marvel",
+    "mediastack",
+    "messagebird",
+    "metabase",
+    "miro",
+    "mixpanel",
+    "mux",
+    "netlify",
+    "newrelic",
+    "newsapi",
+    "nexmo",
+    "numverify",
+    "nytimes",
+    "okta",
+    "omdb",
+    "omise",
+    "onelogin",
+    "onesignal",
+    "openai",
+    "opencage",
+    "openweather",
+    "opsgenie",
+    "optimizely",
+    "pagerduty",
+    "parseur",
+    "paypal",
+    "paystack",
+    "pendo",
+    "pingdom",
+    "pinterest",
+    "pipedrive",
+    "pixabay",
+    "plaid",
+    "plivo",
+    "positionstack",
+    "postmark",
+    "prestashop",
+    "pubnub",
+    "pusher",
+    "quickbooks",
+    "rapidapi",
+    "rebrandly",
+    "recaptcha",
+    "recurly",
+    "rollbar",
+    "runscope",
+    "salesforce",
+    "sauce",
+    "scaleway",
+    "scraperapi",
+    "securitytrails",
+    "semaphore",
+    "sendbird",
+    "sendgrid",
+    "sendinblue",
+    "sentry",
+    "serpapi",
+    "serpstack",
+    "shodan",
+    "signalfx",
+    "skyscanner",
+    "smartsheet",
+    "snowflake",
+    "snyk",
+    "sonar",
+    "sourcegraph",
+    "spotify",
+    "square",
+    "stackhawk",
+    "statuscake",
+    "statuspage",
+    "storyblok",
+    "strava",
+    "stripe",
+    "stytch",
+    "sumologic",
+    "supabase",
+    "surveymonkey",
+    "tatum",
+    "teamwork",
+    "thingspeak",
+    "ticketmaster",
+    "tmdb",
+    "todoist",
+    "toggl",
+    "travis",
+    "trello",
+    "twilio",
+    "twitch",
+    "twitter",
+    "typeform",
+    "unsplash",
+    "uptimerobot",
+    "urlscan",
+    "userstack",
+    "vercel",
+    "virustotal",
+    "vonage",
+    "vultr",
+    "wakatime",
+    "wandb",
+    "weatherbit",
+    "weatherstack",
+    "webex",
+    "webflow",
+    "wepay",
+    "whoxy",
+    "wistia",
+    "worldcoin",
+    "wunderground",
+    "xero",
+    "yandex",
+    "yelp",
+    "youtube",
+    "zapier",
+    "zendesk",
+    "zenrows",
+    "zenserp",
+    "zoho",
+    "zoom",
 ];
 
-pub(super) static PATTERNS: [Pattern; 1] = [secret(
-    "vendor_key",
-    concat!(
-        vendor!(),
-        r#"[A-Za-z0-9_.-]{0,24}\\?["'`\])}]{0,3}(?:[ \t]{1,3}[A-Za-z_.-]{1,16}){0,3}?\\?["'`\])}]{0,3}[ \t]{0,4}(?:[:=]{1,3}>?|[,(>|]|[ \t]-|[ \t])[ \t]{0,4}\\?["'`({\[]{0,3}[A-Za-z0-9+/_-][A-Za-z0-9+/_.~=-]{15,}"#
-    ),
-    key,
-)];
+/// What may be a key, and much else, when it is given to a name with this in it.
+const HINTS: [&str; 8] = [
+    "access",
+    "private",
+    "licence",
+    "license",
+    "signature",
+    "salt",
+    "hmac",
+    "auth",
+];
 
-fn key(candidate: &Candidate<'_>) -> Option<Verdict> {
-    let is_in = |c: char| c.is_ascii_alphanumeric() || "+/_.~-=".contains(c);
-    let text = candidate.text.trim_end_matches(['.', '-']);
-    let bare = text.trim_end_matches('=');
-    let start = bare.trim_end_matches(|c| is_in(c) && c != '=').len();
-    let (named, key) = text.split_at_checked(start)?;
-    let lower = named.to_ascii_lowercase();
-    let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric());
-    // The end of a name in camel case.
-    let ends_otherwise = named
-        .trim_end_matches(|c: char| !c.is_ascii_alphanumeric())
-        .ends_with("Id");
-    if words.any(|word| OTHERS.contains(&word)) || ends_otherwise || key.len() < 16 {
-        return None;
-    }
-    if value::is_something_else(key)
-        || random::is_public(key)
-        || key.contains('/') && letters::is_wordy(key)
-    {
-        return None;
-    }
-    let score = match () {
-        _ if check::is_stand_in(key) => super::STAND_IN,
-        _ if is_number(key) || random::is_random(key) => 0.75,
-        _ if is_dense(key) => 0.6,
-        _ => return None,
+/// Where one of these is named too, what follows is anything's number.
+const OTHERS: [&str; 34] = [
+    "id",
+    "ids",
+    "commit",
+    "hash",
+    "sha",
+    "sha1",
+    "sha256",
+    "md5",
+    "digest",
+    "version",
+    "revision",
+    "ref",
+    "uuid",
+    "guid",
+    "trace",
+    "request",
+    "ray",
+    "public",
+    "url",
+    "uri",
+    "image",
+    "checksum",
+    "author",
+    "authority",
+    "path",
+    "file",
+    "log",
+    "logs",
+    "identifier",
+    "account",
+    "etag",
+    "build",
+    "span",
+    "integrity",
+];
+
+/// Words before a key that may name its provider.
+const WORDS: usize = 6;
+/// Characters in which they stand.
+const NEAR: usize = 64;
+
+/// Whether a provider is named before it on its line.
+pub(super) fn is_named(before: &str) -> bool {
+    let line = line(before);
+    let words = || words(&line).take(WORDS);
+    let is_provider = |word: &str| {
+        let at = PROVIDERS.partition_point(|provider| *provider <= word);
+        let provider = at.checked_sub(1).and_then(|at| PROVIDERS.get(at));
+        provider.is_some_and(|provider| word.starts_with(provider))
     };
-    candidate.part(start..text.len(), score)
+    words().any(is_provider) && !words().any(|word| OTHERS.contains(&word)) && !ends_with_id(before)
 }
 
-/// Hexadecimal or a UUID, as long as keys are.
-fn is_number(text: &str) -> bool {
+/// Whether it is given to something that may be a key.
+pub(super) fn is_hinted(before: &str) -> bool {
+    let is_mark = |c: char| c.is_whitespace() || ":=>\"'`({[-".contains(c);
+    let named = before.trim_end_matches(is_mark);
+    let marks = before.get(named.len()..).unwrap_or_default();
+    let line = line(named);
+    let is_given = marks.contains([':', '=', '>']) && !marks.contains('\n');
+    let name = line
+        .rsplit(|c: char| c.is_whitespace() || "\"'<>(,;".contains(c))
+        .next();
+    let name = name.unwrap_or_default();
+    let mut parts = words(name);
+    let is_hint = |part: &str| part == "pat" || HINTS.iter().any(|hint| part.contains(hint));
+    is_given && parts.clone().any(is_hint) && !parts.any(|part| OTHERS.contains(&part))
+}
+
+/// The end of a name in camel case.
+fn ends_with_id(before: &str) -> bool {
+    before
+        .trim_end_matches(|c: char| !c.is_ascii_alphanumeric())
+        .ends_with("Id")
+}
+
+/// The end of its line, in lower case.
+fn line(before: &str) -> String {
+    let at = before.ceil_char_boundary(before.len().saturating_sub(NEAR));
+    let near = before.get(at..).unwrap_or_default();
+    let line = near.rsplit('\n').next().unwrap_or_default();
+    line.to_ascii_lowercase()
+}
+
+/// Its words from the last on.
+fn words(line: &str) -> impl Iterator<Item = &str> + Clone {
+    line.rsplit(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+}
+
+/// Whether it is as keys of these are: hexadecimal or a UUID.
+pub(super) fn is_number(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
     let lines = text.bytes().filter(|byte| *byte == b'-').count();
     let has_letters = text.bytes().any(|byte| byte.is_ascii_alphabetic());
@@ -65,7 +388,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// Letters and digits in a mixture that words have not.
-fn is_dense(text: &str) -> bool {
+pub(super) fn is_dense(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let others = text
         .bytes()
@@ -78,7 +401,12 @@ fn is_dense(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::tests::likely;
+    use super::*;
 
+    #[test]
+    fn providers_are_sorted_and_none_begins_with_another() {
+        assert!(PROVIDERS.is_sorted_by(|a, b| a < b && !b.starts_with(a)));
+    }
     #[test]
     fn keys_are_found_by_their_providers_name() {
         for (text, key) in [
@@ -110,6 +438,7 @@ mod tests {
             "STRIPE_PRICE=price_9f8Kq2LmZx7Vb3Nw",
             "stripe-python-client-library",
             "zoom into the picture-of-the-day-2024-01-02",
+            "authority: 3c59dc048e8850243be8079a5c74d079",
             "hubspotPortalId = \"76a836c8-469d-4426-8a3b-194ca930b7a1\"",
         ] {
             assert!(likely(text).is_empty(), "{text}: {:?}", likely(text));
