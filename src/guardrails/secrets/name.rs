@@ -171,10 +171,7 @@ fn snake_case(name: &str) -> String {
 
 /// How likely what has this name opens something, of what is likely a secret by its form.
 pub(super) fn opening(name: &str, kind: Kind) -> f32 {
-    let is_other = |word: &str| {
-        NOT_SECRET.contains(&word) || NOT_BEGUN.iter().any(|begin| word.starts_with(begin))
-    };
-    if name.split('_').any(is_other) || is_reference(name) {
+    if is_other(name) {
         return 0.0;
     }
     match kind {
@@ -193,6 +190,26 @@ pub(super) fn opening(name: &str, kind: Kind) -> f32 {
         Kind::Key if name.ends_with("key") => 0.65,
         Kind::Key => 0.0,
     }
+}
+
+/// Whether what has this name is no secret, whatever its value looks like.
+fn is_other(name: &str) -> bool {
+    let is_word = |word: &str| {
+        NOT_SECRET.contains(&word) || NOT_BEGUN.iter().any(|begin| word.starts_with(begin))
+    };
+    name.split('_').any(is_word) || is_reference(name)
+}
+
+/// Whether a value stands after such a name.
+pub(super) fn is_of_other(before: &str) -> bool {
+    let is_mark = |c: char| c.is_whitespace() || ":=>\"'`[(".contains(c);
+    let named = before.trim_end_matches(is_mark);
+    let is_given = before
+        .get(named.len()..)
+        .is_some_and(|marks| marks.contains([':', '=']));
+    let is_in = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let name = named.get(named.trim_end_matches(is_in).len()..);
+    is_given && name.is_some_and(|name| is_other(&snake_case(name)))
 }
 
 /// The name of something else that leads to a secret.

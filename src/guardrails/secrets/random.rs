@@ -2,6 +2,7 @@
 //! like.
 
 use super::super::patterns::{Candidate, Pattern, Verdict};
+use super::name::is_of_other;
 use super::{check, letters, secret, value, vendors};
 
 /// Characters of the longest: what is longer is a file, a picture or a certificate.
@@ -138,7 +139,7 @@ fn random(candidate: &Candidate<'_>) -> Option<Verdict> {
     let before = [candidate.before, whole.get(..start)?].concat();
     let is_alone = || is_random && !is_text(value) && !is_blob(candidate) && !is_other(&before);
     let score = match () {
-        _ if is_in_address(candidate.before) => return None,
+        _ if is_in_address(candidate.before) || is_of_other(&before) => return None,
         _ if vendors::is_named(&before) => NAMED,
         _ if vendors::is_hinted(&before) => HINTED,
         _ if is_alone() => BARE,
@@ -285,6 +286,7 @@ mod tests {
             "static/js/main.9f8Kq2LmZx.chunk.js",
             "golang.org/x/net v0.0.0-20190724234803-3673e40ba225/go.mod",
             "\"layout\": \"IPY_MODEL_fab527e3ad644238aa80e36dcb01725a\"",
+            "{\"next_page_token\": \"9f8Kq2LmZx7Vb3Nw5Rt1\"}",
             "the request id is 9f8Kq2LmZx7Vb3Nw5Rt1",
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIXrZNKU3IDsQ9NAS5BiHhI2haURym1OjvDXC me@host",
             "customer cus_9f8Kq2LmZx7Vb3Nw and pk_live_9f8Kq2LmZx7Vb3Nw5Rt1",
