@@ -126,6 +126,11 @@ fn processors() -> usize {
 pub enum AppError {
     #[error("guardrails.policy: there is no policy '{0}'")]
     NoPolicy(String),
+    #[error(
+        "the guardrail policy '{0}' needs an encoder: microllm models pull {model}",
+        model = crate::models::DEFAULT_EMBEDDING_MODEL
+    )]
+    NoEncoder(String),
     #[error("guardrails.dir: {0}")]
     Policies(#[from] PoliciesError),
     #[error(transparent)]
@@ -231,9 +236,19 @@ impl App {
         if !policies.contains_key(policy) {
             return Err(AppError::NoPolicy(policy.clone()));
         }
+        self.check_encoder(&policies)?;
         self.note_configuration(&policies).await?;
         self.guardrails.policies().adopt(policies);
         Ok(true)
+    }
+
+    /// Whether these policies have what they need.
+    ///
+    /// # Errors
+    /// [`AppError::NoEncoder`].
+    pub fn check_encoder(&self, policies: &ByName) -> Result<(), AppError> {
+        let lacking = self.guardrails.lacking_encoder(policies);
+        lacking.map_or(Ok(()), |policy| Err(AppError::NoEncoder(policy.to_owned())))
     }
 
     /// Makes the guards ready on as many threads as will look at texts at once.

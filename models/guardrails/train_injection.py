@@ -7,8 +7,9 @@ A row is {"text", "label": 1 for an attack or 0, "group": its source, "w": its w
 from the program itself, so that there is one definition of them: for each text, the whole of it and
 its windows, each with its buckets and the families of phrases that rules found.
 
-With --folds nothing is written: each source of attacks is scored by a model that has seen neither it
-nor a fifth of the harmless sources. Needs numpy, scipy and scikit-learn.
+With --folds no model is written: each source of attacks is scored by a model that has seen neither it
+nor a fifth of the harmless sources. With --logits FILE what they say of each row is, as
+train_injection_nets.py needs it. Needs numpy, scipy and scikit-learn.
 """
 
 import argparse
@@ -110,14 +111,12 @@ def margins(model, x, owners, count):
     return worst
 
 
-def folds(rows, x, owners, taught, c, bits):
-    """Margins of every row by models that have not seen its source."""
+def splits(rows):
+    """Sources of attacks, each time with harmless ones, and which rows are theirs: together all."""
     groups = np.array([r["group"].removesuffix("_in") for r in rows])
     labels = np.array([r["label"] for r in rows])
     attacks = sorted(set(groups[labels == 1]))
     harmless = sorted(set(groups[labels == 0]))
-    out = np.full(len(rows), np.nan)
-    report = {}
     folds = [["slabs"], ["neural"], ["wild", "gptfuzz", "tap"], ["cse", "cse_ml"], ["spikee", "asb"]]
     folds.append([group for group in attacks if group not in sum(folds, [])])
     for number, left in enumerate(folds):
@@ -126,6 +125,16 @@ def folds(rows, x, owners, taught, c, bits):
             g for index, g in enumerate(harmless) if index % len(folds) == number
         ]
         held = ((labels == 1) & np.isin(groups, left)) | ((labels == 0) & np.isin(groups, without))
+        yield left, without, held
+
+
+def folds(rows, x, owners, taught, c, bits):
+    """Margins of every row by models that have not seen its source."""
+    groups = np.array([r["group"].removesuffix("_in") for r in rows])
+    labels = np.array([r["label"] for r in rows])
+    out = np.full(len(rows), np.nan)
+    report = {}
+    for left, without, held in splits(rows):
         model = fit(x, owners, taught, rows, ~held, c, bits)
         scores = margins(model, x, owners, len(rows))
         out[held] = scores[held]
@@ -167,6 +176,7 @@ def main():
     arguments.add_argument("--c", type=float, default=4.0)
     arguments.add_argument("--false-positives", type=float, default=0.01)
     arguments.add_argument("--folds", action="store_true")
+    arguments.add_argument("--logits")
     given = arguments.parse_args()
     rows, parts = read(given.rows, given.features)
     everything, owners, taught = flat(rows, parts)
@@ -182,6 +192,10 @@ def main():
         mask = (labels == 0) & (groups == group) & np.isfinite(margin)
         share = (slope * margin[mask] + offset >= 0).mean()
         print(f"  {group}: {mask.sum()} harmless, {share:.4f} at 0.5")
+    if given.logits:
+        with open(given.logits, "w") as file:
+            for row, value in zip(rows, slope * margin + offset):
+                file.write(json.dumps({"text": row["text"], "logit": round(float(value), 4)}) + "\n")
     if given.folds:
         return
     model = fit(x, owners, taught, rows, every, given.c, given.bits)

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Common;
-use crate::guardrails::{Direction, Guardrails, Judgement, Place, Policies};
+use crate::app::AppError;
+use crate::guardrails::{Direction, Guardrails, Judgement, Place, Policies, UseEncoder};
 
 /// `microllm guardrails`
 #[derive(Debug, Subcommand)]
@@ -53,13 +54,20 @@ struct Checked {
     micros: Option<u128>,
 }
 
-pub fn run(command: GuardrailsCommand) -> anyhow::Result<()> {
+pub async fn run(command: GuardrailsCommand) -> anyhow::Result<()> {
     let GuardrailsCommand::Check(args) = command;
     let config = args.common.load(Vec::new())?;
     let guardrails = Guardrails::unkeyed(Policies::load(config.guardrails.dir())?)?;
-    let name = args.policy.unwrap_or(config.guardrails.policy);
+    let name = args
+        .policy
+        .unwrap_or_else(|| config.guardrails.policy.clone());
     let policy = guardrails.policies().get(&name);
     let policy = policy.with_context(|| format!("there is no policy '{name}'"))?;
+    if let Some(encoder) = super::serve::encoder(&config).await? {
+        guardrails.set_encoder(encoder);
+    } else if policy.encoder() == UseEncoder::Required {
+        return Err(AppError::NoEncoder(policy.name.clone()).into());
+    }
     guardrails.warm_up(&policy);
     let place = args.place.unwrap_or(Place::usual(args.direction));
     let mut out = BufWriter::new(io::stdout().lock());

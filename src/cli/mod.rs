@@ -128,7 +128,7 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Usage(command) => usage::run(command).await,
         Command::Users(command) => users::run(command).await,
         Command::Audit(command) => audit::run(command).await,
-        Command::Guardrails(command) => guardrails::run(command),
+        Command::Guardrails(command) => guardrails::run(command).await,
         Command::Secrets(command) => secrets::run(command).await,
         Command::Openapi => Ok(writeln!(io::stdout(), "{}", crate::http::openapi_json())?),
     }

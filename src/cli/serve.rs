@@ -18,6 +18,7 @@ use crate::auth::{self, FirstCredentials, Passwords};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::registry::Registry;
+use crate::guardrails::Encoder;
 use crate::http;
 use crate::records::Housekeeping;
 use crate::store::{DataDir, write_private};
@@ -106,6 +107,10 @@ where
     let drain = Duration::from_secs(config.server.drain_seconds);
     let models = Registry::loading();
     let app = App::new(config, clock, data, models.clone())?;
+    if let Some(encoder) = encoder(&app.config).await? {
+        app.guardrails.set_encoder(encoder);
+    }
+    app.check_encoder(&app.guardrails.policies().all())?;
     app.note_configuration(&app.guardrails.policies().all())
         .await?;
     app.warm_up().await;
@@ -135,6 +140,30 @@ where
     app.close().await;
     tracing::info!("stopped");
     result
+}
+
+/// What the guardrails take a closer look with, if it is installed.
+///
+/// # Errors
+/// Its files are damaged.
+#[cfg(feature = "mistral")]
+pub async fn encoder(config: &Config) -> anyhow::Result<Option<Arc<dyn Encoder>>> {
+    let dir = config.data.dir.join("models");
+    // Whoever only looks at texts leaves nothing behind.
+    if !dir.is_dir() {
+        return Ok(None);
+    }
+    let library = crate::models::Library::open(&dir)?;
+    Ok(crate::engine::load::encoder(&library).await?)
+}
+
+/// No model can be loaded by this build.
+///
+/// # Errors
+/// None.
+#[cfg(not(feature = "mistral"))]
+pub async fn encoder(_: &Config) -> anyhow::Result<Option<Arc<dyn Encoder>>> {
+    Ok(None)
 }
 
 /// Loads the models while the server already answers health checks.

@@ -42,8 +42,8 @@ pub struct BertEmbedder {
     network: Arc<Network>,
 }
 
-/// Its tokenizer.
-struct Reader {
+/// A model's tokenizer.
+pub(super) struct Reader {
     tokenizer: Tokenizer,
     /// In front of every text, and after it.
     begin: u32,
@@ -54,8 +54,8 @@ struct Reader {
     most: usize,
 }
 
-/// Its weights.
-struct Network {
+/// A model's weights.
+pub(super) struct Network {
     model: BertModel,
     padding: u32,
     dimensions: usize,
@@ -77,26 +77,39 @@ impl BertEmbedder {
     }
 
     fn load_files(model: &InstalledModel) -> Result<Self, String> {
-        let path = model.dir.join("config.json");
-        let config: Config = serde_json::from_slice(&read(&path)?)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
-        let most = (model.context_length as usize).min(config.max_position_embeddings);
-        let reader = Reader::load(&model.dir.join("tokenizer.json"), config.vocab_size, most)?;
-        let path = model.dir.join(&model.weights);
-        let weights = VarBuilder::from_buffered_safetensors(read(&path)?, DTYPE, &Device::Cpu);
-        let network = weights.and_then(|weights| BertModel::load(weights, &config));
-        let network = network.map_err(|error| format!("{}: {error}", path.display()))?;
+        let (reader, network) = open(model, model.context_length as usize, None)?;
         Ok(Self {
-            info: describe(model, most),
+            info: describe(model, reader.most),
             reader: Arc::new(reader),
             reading: Arc::new(Semaphore::new(REQUESTS_AT_ONCE)),
-            network: Arc::new(Network {
-                model: network,
-                padding: u32::try_from(config.pad_token_id).unwrap_or(0),
-                dimensions: config.hidden_size,
-            }),
+            network: Arc::new(network),
         })
     }
+}
+
+/// The parts of an installed model, which reads at most so many tokens of a text, with its first
+/// `layers` or all.
+pub(super) fn open(
+    model: &InstalledModel,
+    most: usize,
+    layers: Option<usize>,
+) -> Result<(Reader, Network), String> {
+    let path = model.dir.join("config.json");
+    let mut config: Config = serde_json::from_slice(&read(&path)?)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let all = config.num_hidden_layers;
+    config.num_hidden_layers = layers.map_or(all, |layers| layers.min(all));
+    let most = most.min(config.max_position_embeddings);
+    let reader = Reader::load(&model.dir.join("tokenizer.json"), config.vocab_size, most)?;
+    let path = model.dir.join(&model.weights);
+    let weights = VarBuilder::from_buffered_safetensors(read(&path)?, DTYPE, &Device::Cpu);
+    let network = weights.and_then(|weights| BertModel::load(weights, &config));
+    let network = Network {
+        model: network.map_err(|error| format!("{}: {error}", path.display()))?,
+        padding: u32::try_from(config.pad_token_id).unwrap_or(0),
+        dimensions: config.hidden_size,
+    };
+    Ok((reader, network))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -200,7 +213,9 @@ impl Reader {
         })
     }
 
-    fn read(&self, text: Text) -> Result<Tokenized, String> {
+    /// # Errors
+    /// The tokenizer's own.
+    pub(super) fn read(&self, text: Text) -> Result<Tokenized, String> {
         let mut tokens = match text {
             Text::Written(text) => {
                 let read = self.tokenizer.encode_fast(text, true);
@@ -257,7 +272,11 @@ impl Reader {
 
 impl Network {
     /// Not of length 1 yet. Texts of about the same length go through together.
-    fn vectors(&self, texts: &[Vec<u32>], left: &CancellationToken) -> CandleResult<Vec<Vec<f32>>> {
+    pub(super) fn vectors(
+        &self,
+        texts: &[Vec<u32>],
+        left: &CancellationToken,
+    ) -> CandleResult<Vec<Vec<f32>>> {
         let mut sorted: Vec<(usize, &[u32])> =
             texts.iter().map(Vec::as_slice).enumerate().collect();
         sorted.sort_by_key(|(_, tokens)| tokens.len());

@@ -9,14 +9,16 @@ use futures_util::FutureExt;
 use super::Engine;
 use super::admission::Admission;
 use super::bert::BertEmbedder;
+use super::encoder::BertEncoder;
 use super::mistral::template::ChatTemplate;
 use super::mistral::{LoadError, MistralEngine, Options, describe};
 use super::pool::{Load, Pool, PoolError, PoolOptions, Pooled};
 use super::registry::{ServedEmbedder, ServedModel};
 use crate::config::{Config, EmbeddingsConfig, LoadRule, ModelConfig};
+use crate::guardrails::Encoder;
 use crate::models::catalog::Catalog;
 use crate::models::error::ModelError;
-use crate::models::{InstalledModel, Library, ModelKind, Progress};
+use crate::models::{DEFAULT_EMBEDDING_MODEL, InstalledModel, Library, ModelKind, Progress};
 
 /// Answers generated at the same time by one model: see `docs/performance.md` for what more of them
 /// would bring and cost.
@@ -191,6 +193,29 @@ pub async fn served_embedders(
         model: Arc::new(model),
         admission: Admission::new(ANSWERS_AT_ONCE, config.max_queue),
     }])
+}
+
+/// What the guardrails take a closer look at texts with, if its model is installed, as it was
+/// published.
+///
+/// # Errors
+/// The files of the model are not as they were installed.
+pub async fn encoder(library: &Library) -> Result<Option<Arc<dyn Encoder>>, ModelError> {
+    let id = DEFAULT_EMBEDDING_MODEL;
+    let Some(model) = library.get(id)? else {
+        return Ok(None);
+    };
+    let published = Catalog::built_in()?.get(id)?.sha256.clone();
+    if published.is_some_and(|published| published != model.weights_sha256) {
+        tracing::warn!(
+            model = id,
+            "the guardrails cannot use it: it is not the published one"
+        );
+        return Ok(None);
+    }
+    // A damaged file would load, and say nonsense.
+    library.verify(id).await?;
+    Ok(Some(Arc::new(BertEncoder::new(model))))
 }
 
 /// The model that a key of the configuration names, fetched if need be, and whole.

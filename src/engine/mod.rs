@@ -7,6 +7,7 @@
 //! - `load`: from configuration to served models
 //! - `mistral`: quantized models on this machine's processor (feature `mistral`)
 //! - `bert`: embedding models, likewise
+//! - `encoder`: the same for guardrails
 
 pub mod admission;
 pub mod embedding;
@@ -15,6 +16,8 @@ pub mod registry;
 
 #[cfg(feature = "mistral")]
 pub mod bert;
+#[cfg(feature = "mistral")]
+pub mod encoder;
 #[cfg(feature = "mistral")]
 pub mod load;
 #[cfg(feature = "mistral")]

@@ -1,26 +1,36 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use super::encoder::{Encoder, EncoderError};
 use super::injection::Injection;
 use super::leak::Instructions;
 use super::linear::LinearError;
 use super::mask::{Masks, Originals};
 use super::patterns::{Candidate, Pattern, PatternError, Patterns};
-use super::policies::Policies;
+use super::policies::{ByName, Policies};
 use super::spent::Spent;
 use super::toxicity::Toxicity;
 use super::window::{Blocked, PLACEHOLDER, Window};
-use super::{Action, Direction, Finding, GuardName, MaskStyle, Place, Policy};
+use super::{Action, Direction, Finding, GuardName, MaskStyle, Place, Policy, UseEncoder};
 use super::{injection, leak, output, pii, secrets, toxicity};
 
 /// Judges texts as a whole, by what they mean.
 pub trait Guard: Send + Sync {
     fn name(&self) -> GuardName;
 
-    /// What it finds; always something when it has a score for every text.
-    fn judge(&self, text: &str, place: Place) -> Vec<Finding>;
+    /// What it finds; always something when it has a score for every text. `encoder`: what it may
+    /// take a closer look with.
+    ///
+    /// # Errors
+    /// [`EncoderError`]: it has not seen all it should.
+    fn judge(
+        &self,
+        text: &str,
+        place: Place,
+        encoder: Option<&dyn Encoder>,
+    ) -> Result<Vec<Finding>, EncoderError>;
 }
 
 /// A placeholder of a reversible mask.
@@ -68,6 +78,7 @@ struct Parts {
     none: Arc<Patterns>,
     guards: Vec<Box<dyn Guard>>,
     policies: Policies,
+    encoder: OnceLock<Arc<dyn Encoder>>,
     /// For hashed masks.
     key: Hmac<Sha256>,
 }
@@ -105,6 +116,14 @@ pub enum GuardError {
     /// The embedded weights are not what they should be.
     #[error(transparent)]
     Model(#[from] LinearError),
+    #[error(transparent)]
+    Nets(#[from] injection::NetsError),
+}
+
+/// A guard has not seen all it should.
+pub(super) struct Unseen {
+    pub guard: GuardName,
+    pub error: EncoderError,
 }
 
 /// A text that the guards have seen.
@@ -133,6 +152,7 @@ impl Guardrails {
             none: Arc::default(),
             guards: vec![Box::new(Injection::new()?), Box::new(Toxicity::new()?)],
             policies,
+            encoder: OnceLock::new(),
             key,
         })))
     }
@@ -144,6 +164,22 @@ impl Guardrails {
     pub fn unkeyed(policies: Policies) -> Result<Self, GuardError> {
         let key = <Hmac<Sha256> as Mac>::new(&Default::default());
         Self::new(policies, key)
+    }
+
+    /// From now on policies that ask for it have this encoder. Only the first one counts.
+    pub fn set_encoder(&self, encoder: Arc<dyn Encoder>) {
+        // There is one model that can be it.
+        let _ = self.0.encoder.set(encoder);
+    }
+
+    /// The first of these policies that needs an encoder, while there is none.
+    pub fn lacking_encoder<'a>(&self, policies: &'a ByName) -> Option<&'a str> {
+        if self.0.encoder.get().is_some() {
+            return None;
+        }
+        let mut policies = policies.values();
+        let lacking = policies.find(|policy| policy.encoder() == UseEncoder::Required);
+        lacking.map(|policy| policy.name.as_str())
     }
 
     /// The policies.
@@ -202,12 +238,13 @@ impl Guardrails {
     }
 
     /// What a guard that judges by meaning finds in a text, whatever a policy says. Takes time in
-    /// proportion to it: not for async threads.
+    /// proportion to it: not for async threads. Looks no closer than hashed words allow.
     pub fn ask(&self, guard: GuardName, text: &str, place: Place) -> Vec<Finding> {
-        let mut guards = self.0.guards.iter().filter(|one| one.name() == guard);
+        let guards = self.0.guards.iter().filter(|one| one.name() == guard);
         guards
-            .next()
-            .map_or_else(Vec::new, |guard| guard.judge(text, place))
+            .filter_map(|guard| guard.judge(text, place, None).ok())
+            .flatten()
+            .collect()
     }
 
     pub(super) fn patterns(&self, policy: &Policy, direction: Direction) -> Arc<Patterns> {
@@ -235,11 +272,22 @@ impl Guardrails {
         place: Place,
         text: &str,
         spent: &mut Spent,
-    ) -> Vec<Finding> {
-        let guards = self.0.guards.iter();
-        guards
-            .filter(|guard| policy.looks(guard.name(), direction))
-            .flat_map(|guard| spent.on(guard.name(), || guard.judge(text, place)))
-            .collect()
+    ) -> Result<Vec<Finding>, Unseen> {
+        let encoder = self.0.encoder.get().map(AsRef::as_ref);
+        let encoder = encoder.filter(|_| policy.encoder() != UseEncoder::Off);
+        let mut all = Vec::new();
+        for guard in &self.0.guards {
+            let name = guard.name();
+            if policy.looks(name, direction) {
+                let found = spent.on(name, || guard.judge(text, place, encoder));
+                all.extend(found.map_err(|error| Unseen { guard: name, error })?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether a policy's look at texts takes more than some hundred microseconds for each KiB.
+    pub fn is_slow(&self, policy: &Policy) -> bool {
+        policy.encoder() != UseEncoder::Off && self.0.encoder.get().is_some()
     }
 }

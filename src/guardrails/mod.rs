@@ -4,6 +4,7 @@
 //! - `guards`: all of it together
 //! - `policy`, `policies`: what is done about what is found, and where that is said
 //! - `finding`: what a guard says of a text
+//! - `encoder`: a closer look at what a text means, where the model for it is installed
 //! - `patterns`: things that are found by their form, in whole texts and in streams alike
 //! - `folded`: a text as patterns look at it
 //! - `markup`: where a text is code, and where it may be inside an HTML tag (`tags`)
@@ -18,6 +19,7 @@
 mod answer;
 mod apart;
 pub mod bodies;
+mod encoder;
 mod finding;
 mod folded;
 mod guards;
@@ -46,6 +48,7 @@ mod warm_up;
 mod window;
 
 pub use answer::{Answer, Cut, Piece};
+pub use encoder::{Encoder, EncoderError};
 pub use finding::{Action, Direction, Finding, GuardName, Place};
 pub use guards::{Checked, Context, Guard, GuardError, Guardrails};
 pub use injection::Trainer;
@@ -57,7 +60,8 @@ pub use patterns::{Candidate, LONGEST_MATCH, Pattern, PatternError, Patterns, Sc
 pub use policies::{ByName, Policies, PoliciesError};
 pub use policy::{
     Exception, Format, MaskStyle, OnFailure, Policy, PolicyError, Response, Rule, Rules, Think,
+    UseEncoder,
 };
 pub use spent::Spent;
 pub use think::Channel;
-pub use window::{Blocked, Edited, Window};
+pub use window::{Blocked, Edited, FAILED, Window};

@@ -68,6 +68,8 @@ pub struct Rule {
     pub kinds: BTreeMap<String, Exception>,
     /// Of injection only.
     pub indirect_threshold: Option<f32>,
+    /// Of injection only.
+    pub encoder: Option<UseEncoder>,
     /// Of personal data only.
     pub style: Option<MaskStyle>,
     /// Of output only.
@@ -93,6 +95,17 @@ pub struct Exception {
     pub pre_call: Option<Response>,
     pub post_call: Option<Response>,
     pub threshold: Option<f32>,
+}
+
+/// Whether texts are read by the sentence encoder as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UseEncoder {
+    Off,
+    /// If its model is installed.
+    Installed,
+    /// And nothing is served where it is not.
+    Required,
 }
 
 /// What takes the place of personal data.
@@ -272,6 +285,11 @@ impl Policy {
         self.rules.pii.style.unwrap_or(MaskStyle::Label)
     }
 
+    /// Whether texts are read by the sentence encoder as well.
+    pub fn encoder(&self) -> UseEncoder {
+        self.rules.injection.encoder.unwrap_or(UseEncoder::Off)
+    }
+
     /// Whether instructions get a word by which they are known again.
     pub fn has_canary(&self) -> bool {
         let is_wanted = self.rules.leak.canary.unwrap_or(false);
@@ -357,6 +375,7 @@ impl Rules {
                     rule.indirect_threshold.is_some(),
                     GuardName::Injection,
                 ),
+                ("encoder", rule.encoder.is_some(), GuardName::Injection),
                 ("style", rule.style.is_some(), GuardName::Pii),
                 (
                     "allowed_hosts",
@@ -477,6 +496,8 @@ mod tests {
             ("[pii]\nstile = 'label'", "stile"),
             ("[secrets]\nstyle = 'label'", "secrets.style"),
             ("[pii]\ncanary = true", "pii.canary"),
+            ("[toxicity]\nencoder = 'off'", "toxicity.encoder"),
+            ("[injection]\nencoder = 'on'", "injection.encoder"),
             ("[pii]\nstyle = 'blank'", "pii"),
             ("[secrets]\npre_call = 'mark'", "secrets.pre_call"),
             ("[secrets]\nthreshold = 2.0", "secrets.threshold"),

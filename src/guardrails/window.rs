@@ -6,15 +6,20 @@ use std::sync::Arc;
 
 use super::apart::Apart;
 use super::finding::strongest;
-use super::guards::Context;
+use super::guards::{Context, Unseen};
 use super::leak::Leak;
 use super::mask::Masks;
 use super::patterns::Scan;
 use super::spent::Spent;
-use super::{Action, Direction, Finding, GuardName, Guardrails, Place, Policy, Response};
+use super::{
+    Action, Direction, Finding, GuardName, Guardrails, OnFailure, Place, Policy, Response,
+};
 
 /// Kind of a placeholder of ours, which is no finding.
 pub const PLACEHOLDER: &str = "placeholder";
+
+/// Kind of a block because a guard has failed: it says nothing of the text.
+pub const FAILED: &str = "failure";
 
 /// Bytes after which a sentence is judged though it goes on.
 const LONGEST_SENTENCE: usize = 400;
@@ -170,13 +175,17 @@ impl Window {
         if text.trim().is_empty() {
             return Vec::new();
         }
-        let mut found = self.guards.judge(
+        let found = self.guards.judge(
             &self.policy,
             self.direction,
             self.place,
             text,
             &mut self.spent,
         );
+        let mut found = found.unwrap_or_else(|unseen| {
+            self.blocked = self.blocked.or(failed(&self.policy, &unseen));
+            Vec::new()
+        });
         if let Some(leak) = &mut self.leak {
             found.extend(self.spent.on(GuardName::Leak, || leak.judge(text)));
         }
@@ -293,6 +302,16 @@ impl Window {
             self.edits.push(finding);
         }
     }
+}
+
+/// What becomes of a text that a guard has not seen.
+fn failed(policy: &Policy, unseen: &Unseen) -> Option<Blocked> {
+    let Unseen { guard, error } = unseen;
+    tracing::error!(guard = guard.as_str(), %error, "a guard failed");
+    (policy.rules.on_failure == OnFailure::Block).then_some(Blocked {
+        guard: *guard,
+        kind: FAILED,
+    })
 }
 
 /// As it stands between the quotes of a JSON string.

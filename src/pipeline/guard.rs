@@ -12,7 +12,7 @@ use crate::calls::Tools;
 use crate::clock::Clock;
 use crate::engine::{GenerateRequest, Message, Role, Tool};
 use crate::guardrails::{
-    Action, Answer, Blocked, Checked, Context, Direction, Finding, GuardName, Guardrails,
+    Action, Answer, Blocked, Checked, Context, Direction, FAILED, Finding, GuardName, Guardrails,
     Instructions, OnFailure, Originals, Place, Policy, Spent,
 };
 use crate::metrics::Metrics;
@@ -198,7 +198,7 @@ impl Guarded {
             seen.collect::<Vec<_>>()
         };
         let seen = match bytes {
-            ..=SHORT => here(look),
+            ..=SHORT if !self.guardrails.is_slow(&self.policy) => here(look),
             _ => blocking(&self.turns, look).await,
         };
         let seen = match (seen, fallback) {
@@ -221,6 +221,9 @@ impl Guarded {
         let Some((blocked, param)) = blocked else {
             return Ok(passed);
         };
+        if blocked.kind == FAILED {
+            return Err(GuardFailure::Unavailable.into());
+        }
         self.audit(blocked, Direction::Input)
             .await
             .map_err(|error| {

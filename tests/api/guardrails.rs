@@ -1,5 +1,8 @@
 //! The guards on both sides of the model, as clients, the model and the records see them.
 
+use std::sync::Arc;
+
+use microllm::guardrails::{Encoder, EncoderError};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -579,4 +582,53 @@ async fn what_was_found_in_an_answer_that_breaks_off_is_recorded() {
     let verdict: Value = serde_json::from_str(&verdict).expect("json");
     assert_eq!(verdict["output"]["pii.email"], 1, "{verdict}");
     assert_eq!(verdict["action"], "mask");
+}
+
+/// Cannot read anything.
+struct Broken;
+
+impl Encoder for Broken {
+    fn vectors(&self, _: &[&str]) -> Result<Vec<Vec<f32>>, EncoderError> {
+        Err(EncoderError("broken".to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn what_an_encoder_cannot_read_does_not_pass() {
+    let policy = "[injection]\nencoder = 'installed'";
+    let (server, _dir) = guarded(policy).await;
+    let body = ask("echo", ATTACK);
+    // Without an encoder words are all there is.
+    server.refusal(400, &body).await;
+    server.app.guardrails.set_encoder(Arc::new(Broken));
+    let error = server.refusal(503, &body).await;
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.contains("cannot check"), "{message}");
+    assert!(server.engine("echo").asked().is_empty());
+
+    let (server, _dir) = guarded(&format!("on_failure = 'allow'\n{policy}")).await;
+    server.app.guardrails.set_encoder(Arc::new(Broken));
+    server.answer(&body).await;
+}
+
+#[tokio::test]
+async fn a_policy_that_needs_an_encoder_does_not_hold_without_one() {
+    let (server, dir) = guarded("[injection]\nencoder = 'installed'").await;
+    let file = dir.path().join("mine.toml");
+    std::fs::write(file, "[injection]\nencoder = 'required'").expect("a file");
+    let error = server.app.reload_policies().await.expect_err("no encoder");
+    let error = error.to_string();
+    assert!(
+        error.contains("'mine'") && error.contains("models pull"),
+        "{error}"
+    );
+    let kept = server
+        .app
+        .guardrails
+        .policies()
+        .get("mine")
+        .expect("a policy");
+    assert_eq!(kept.encoder(), microllm::guardrails::UseEncoder::Installed);
+    server.app.guardrails.set_encoder(Arc::new(Broken));
+    assert!(server.app.reload_policies().await.expect("an encoder"));
 }

@@ -8,6 +8,7 @@
 
 mod answers;
 mod embeddings;
+mod encoder;
 mod forms;
 mod harness;
 mod limits;

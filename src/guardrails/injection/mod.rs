@@ -2,17 +2,23 @@
 //! meant to make a model forget whom it works for.
 //!
 //! A text is normalized, what it hides is decoded, and each of these views is judged in windows:
-//! rules find phrases, and a linear model weighs rules and words together.
+//! rules find phrases, and a linear model weighs rules and words together. What that leaves open, a
+//! sentence encoder reads once more, where there is one.
 
+mod closer;
 mod decode;
 mod matcher;
 mod rules;
 mod view;
 
+pub use closer::NetsError;
+
 use std::ops::Range;
 
+use self::closer::Nets;
 use self::matcher::Matcher;
-use self::view::{Found, View};
+use self::view::{Doubt, Found, View};
+use super::encoder::{Encoder, EncoderError};
 use super::guards::{Guard, GuardError};
 use super::linear::{Features, Linear, sigmoid};
 use super::normalize::Normalized;
@@ -26,10 +32,16 @@ const KIND: &str = "injection";
 const FOREIGN: f32 = 1.5;
 /// Log-odds that what is found in another writing gains: who hides something has a reason.
 const HIDDEN: f32 = 0.5;
+/// Windows of a text that are read once more: bounds the time that takes.
+const READINGS: usize = 1;
+/// Log-odds of its words from which on a window is: below, the nets would have to be surer than
+/// 0.998 to make an attack of it. Half of harmless texts are.
+const DOUBTFUL: f32 = -2.5;
 
 pub(super) struct Injection {
     matcher: Matcher,
     model: Linear,
+    nets: Nets,
 }
 
 impl Injection {
@@ -37,16 +49,22 @@ impl Injection {
         Ok(Self {
             matcher: Matcher::new()?,
             model: Linear::parse(MODEL)?,
+            nets: Nets::new()?,
         })
     }
 
-    /// What is worst in a text, and where.
-    fn worst(&self, text: &str, place: Place) -> Option<(Found, Range<usize>)> {
+    /// What is worst in a text, and where. Its most doubtful windows are added to `doubts`.
+    fn worst(
+        &self,
+        text: &str,
+        place: Place,
+        doubts: &mut Vec<Doubt>,
+    ) -> Option<(Found, Range<usize>)> {
         let normalized = Normalized::new(text);
         let mut features = Features::new(self.model.bits());
         let mut all = Vec::new();
         let view = View::new(&self.matcher, normalized.as_str());
-        if let Some(found) = view.worst(&self.model, &mut features, place) {
+        if let Some(found) = view.worst(&self.model, &mut features, place, doubts) {
             let span = normalized.origin(found.span.clone());
             all.push((found, span));
         }
@@ -55,7 +73,7 @@ impl Injection {
             // Many texts have a digit in a word; few say something else without it.
             let pairs = changed.dense().into_iter().zip(view.dense());
             let is_more = pairs.into_iter().any(|(now, before)| now > before);
-            let found = is_more.then(|| changed.worst(&self.model, &mut features, place));
+            let found = is_more.then(|| changed.worst(&self.model, &mut features, place, doubts));
             if let Some(found) = found.flatten() {
                 let span = plain.origin(found.span.clone());
                 all.push((found, span));
@@ -64,7 +82,7 @@ impl Injection {
         for hidden in decode::decoded(text, &normalized) {
             let normalized = Normalized::new(&hidden.text);
             let view = View::new(&self.matcher, normalized.as_str());
-            let found = view.worst(&self.model, &mut features, place);
+            let found = view.worst(&self.model, &mut features, place, doubts);
             all.extend(found.map(|mut found| {
                 // An attack has more to hide than a file name.
                 found.logit += if found.kind.is_some() { HIDDEN } else { 0.0 };
@@ -87,16 +105,26 @@ impl Guard for Injection {
         GuardName::Injection
     }
 
-    fn judge(&self, text: &str, place: Place) -> Vec<Finding> {
-        let worst = self.worst(text, place);
-        let finding = worst.map(|(found, span)| Finding {
+    fn judge(
+        &self,
+        text: &str,
+        place: Place,
+        encoder: Option<&dyn Encoder>,
+    ) -> Result<Vec<Finding>, EncoderError> {
+        let mut doubts = Vec::new();
+        let Some((mut found, span)) = self.worst(text, place, &mut doubts) else {
+            return Ok(Vec::new());
+        };
+        if let Some(encoder) = encoder {
+            found.logit += self.nets.evidence(encoder, doubts)?;
+        }
+        Ok(vec![Finding {
             guard: GuardName::Injection,
             kind: found.kind.unwrap_or(KIND),
             score: sigmoid(found.logit),
             span,
             harmless: None,
-        });
-        finding.into_iter().collect()
+        }])
     }
 }
 
@@ -124,6 +152,13 @@ impl Trainer {
         let normalized = Normalized::new(text);
         View::new(&self.matcher, normalized.as_str()).rows(&mut self.features)
     }
+
+    /// The windows of a text, as an encoder reads them.
+    pub fn windows(&self, text: &str) -> Vec<String> {
+        let normalized = Normalized::new(text);
+        let view = View::new(&self.matcher, normalized.as_str());
+        view.parts().map(str::to_owned).collect()
+    }
 }
 
 #[cfg(test)]
@@ -134,7 +169,7 @@ mod tests {
 
     fn judged(text: &str, place: Place) -> Option<Finding> {
         thread_local!(static GUARD: Injection = Injection::new().unwrap());
-        GUARD.with(|guard| guard.judge(text, place).pop())
+        GUARD.with(|guard| guard.judge(text, place, None).unwrap().pop())
     }
 
     fn score(text: &str) -> f32 {

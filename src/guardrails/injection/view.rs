@@ -1,8 +1,8 @@
 use std::ops::Range;
 
-use super::FOREIGN;
 use super::matcher::{Hits, Matcher};
 use super::rules::{FAMILIES, Family};
+use super::{DOUBTFUL, FOREIGN, READINGS};
 use crate::guardrails::Place;
 use crate::guardrails::linear::{Features, Linear, WINDOW, windows};
 
@@ -19,6 +19,14 @@ pub(super) struct View<'a> {
     hits: Hits,
     /// One, or more in a long text.
     windows: Vec<Range<usize>>,
+}
+
+/// A window as it is read.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    /// Of the linear model.
+    pub logit: f32,
+    pub text: String,
 }
 
 /// The worst of a view.
@@ -46,18 +54,26 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The text of each window.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &str> {
+        let windows = self.windows.iter();
+        windows.map(|window| self.text.get(window.clone()).unwrap_or_default())
+    }
+
     /// The families that are there.
     pub(super) fn dense(&self) -> [f32; FAMILIES] {
         self.hits.dense()
     }
 
-    /// None: there is no text.
+    /// None: there is no text. Adds its worst windows to `doubts`.
     pub(super) fn worst(
         &self,
         model: &Linear,
         features: &mut Features,
         place: Place,
+        doubts: &mut Vec<Doubt>,
     ) -> Option<Found> {
+        let first = doubts.len();
         let is_indirect = matches!(place, Place::Tool | Place::File);
         let chance = CHANCE * ((self.windows.len() + 1) as f32).log2();
         let mut worst: Option<(f32, Range<usize>, Hits)> = None;
@@ -70,6 +86,9 @@ impl<'a> View<'a> {
             }
             if part.len() < self.text.len() {
                 logit -= chance;
+            }
+            if self.windows.contains(&part) {
+                self.doubt(logit, &part, first, doubts);
             }
             if worst.as_ref().is_none_or(|worst| worst.0 < logit) {
                 worst = Some((logit, part, hits));
@@ -95,6 +114,26 @@ impl<'a> View<'a> {
             kind,
             span: span.clone(),
         })
+    }
+
+    /// Keeps the worst windows of this view, which begin at `first`.
+    fn doubt(&self, logit: f32, part: &Range<usize>, first: usize, doubts: &mut Vec<Doubt>) {
+        if logit < DOUBTFUL {
+            return;
+        }
+        let own = doubts.get(first..).unwrap_or_default();
+        if own.len() >= READINGS {
+            let mildest = own.iter().enumerate();
+            let mildest = mildest.min_by(|(_, one), (_, other)| one.logit.total_cmp(&other.logit));
+            match mildest {
+                Some((at, mildest)) if mildest.logit < logit => doubts.swap_remove(first + at),
+                _ => return,
+            };
+        }
+        doubts.push(Doubt {
+            logit,
+            text: self.text.get(part.clone()).unwrap_or_default().to_owned(),
+        });
     }
 
     /// Buckets and families of every part.

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::encoder::{Encoder, EncoderError};
 use super::guards::{Guard, GuardError};
 use super::linear::{Features, Linear, WINDOW, sigmoid, windows};
 use super::normalize::Normalized;
@@ -81,20 +82,24 @@ impl Guard for Toxicity {
     }
 
     /// One finding of each kind: how likely it is where the text is worst.
-    fn judge(&self, text: &str, _place: Place) -> Vec<Finding> {
+    fn judge(
+        &self,
+        text: &str,
+        _place: Place,
+        _encoder: Option<&dyn Encoder>,
+    ) -> Result<Vec<Finding>, EncoderError> {
         let scored = KINDS.into_iter().zip(self.worst(text));
-        scored
-            .filter_map(|(kind, worst)| {
-                let Worst { logit, span } = worst?;
-                Some(Finding {
-                    guard: GuardName::Toxicity,
-                    kind,
-                    score: sigmoid(logit),
-                    span,
-                    harmless: None,
-                })
+        let found = scored.filter_map(|(kind, worst)| {
+            let Worst { logit, span } = worst?;
+            Some(Finding {
+                guard: GuardName::Toxicity,
+                kind,
+                score: sigmoid(logit),
+                span,
+                harmless: None,
             })
-            .collect()
+        });
+        Ok(found.collect())
     }
 }
 

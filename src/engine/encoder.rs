@@ -1,0 +1,60 @@
+//! What texts mean, for guardrails that take a closer look: vectors of an installed embedding model,
+//! at once and without a queue.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+use tokio_util::sync::CancellationToken;
+
+use super::bert::{Network, Reader, open};
+use super::embedding::{Text, normalize};
+use crate::guardrails::{Encoder, EncoderError};
+use crate::models::InstalledModel;
+
+/// Tokens of a text that are read: about a window of the guards, and no more than what takes 20 ms.
+const TOKENS: usize = 112;
+/// Of the model's six. What the fourth says tells attacks of sources that were not trained on better
+/// than what the last says (area under the curve 0.85 and 0.77), and sooner.
+const LAYERS: usize = 4;
+
+/// An installed embedding model, loaded when it is first asked.
+pub struct BertEncoder {
+    model: InstalledModel,
+    loaded: OnceLock<Result<(Reader, Network), String>>,
+}
+
+impl BertEncoder {
+    pub fn new(model: InstalledModel) -> Self {
+        Self {
+            model,
+            loaded: OnceLock::new(),
+        }
+    }
+
+    fn read(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, String> {
+        let loaded = self
+            .loaded
+            .get_or_init(|| open(&self.model, TOKENS, Some(LAYERS)));
+        let (reader, network) = loaded.as_ref().map_err(Clone::clone)?;
+        let read = texts.iter().map(|text| {
+            let read = reader.read(Text::Written((*text).to_owned()));
+            read.map(|read| read.tokens)
+        });
+        let read: Vec<_> = read.collect::<Result<_, _>>()?;
+        let vectors = network.vectors(&read, &CancellationToken::new());
+        let mut vectors = vectors.map_err(|error| error.to_string())?;
+        for vector in &mut vectors {
+            normalize(vector).map_err(|error| error.to_string())?;
+        }
+        Ok(vectors)
+    }
+}
+
+impl Encoder for BertEncoder {
+    fn vectors(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EncoderError> {
+        // What candle does not expect, it may panic on.
+        let done = catch_unwind(AssertUnwindSafe(|| self.read(texts)));
+        done.unwrap_or_else(|_| Err("it makes candle panic".to_owned()))
+            .map_err(EncoderError)
+    }
+}
