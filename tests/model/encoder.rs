@@ -12,8 +12,9 @@ fn guardrails(is_closer: bool) -> Guardrails {
     if is_closer {
         let encoder = RUNTIME.block_on(async {
             let library = library();
-            let ready = library.ensure(DEFAULT_EMBEDDING_MODEL, &Progress::stderr());
-            ready.await.expect("the model");
+            let progress = Progress::stderr();
+            let model = library.ensure(DEFAULT_EMBEDDING_MODEL, &progress).await;
+            model.expect("the model");
             load::encoder(&library).await.expect("as it was installed")
         });
         guardrails.set_encoder(encoder.expect("an encoder"));
