@@ -21,7 +21,7 @@ from train_injection import splits
 
 VERSION = 1
 # Of one source and label: with more, large sources drown small ones, and what sources that were left
-# out have in common is learned less well (area under the curve 0.77 with 260, 0.74 with 1,000).
+# out have in common is learned less well (area under the curve 0.77 with 260, 0.74 with 2,000).
 MOST = 260
 NETS, HIDDEN, DECAY, ROUNDS = 5, 32, 1.0, 25
 # What vectors of length 1 are multiplied by, as in src/guardrails/injection/closer.rs.

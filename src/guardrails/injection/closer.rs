@@ -4,8 +4,6 @@
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use super::READINGS;
-use super::view::Doubt;
 use crate::guardrails::linear::sigmoid;
 use crate::guardrails::{Encoder, EncoderError};
 
@@ -111,44 +109,25 @@ impl Nets {
         })
     }
 
-    /// Log-odds that the most doubtful windows of a text add to those of its words.
+    /// Log-odds that a window adds to those of its words.
     ///
     /// # Errors
     /// [`EncoderError`].
-    pub(super) fn evidence(
-        &self,
-        encoder: &dyn Encoder,
-        mut doubts: Vec<Doubt>,
-    ) -> Result<f32, EncoderError> {
-        doubts.sort_by(|one, other| other.logit.total_cmp(&one.logit));
-        doubts.truncate(READINGS);
-        if doubts.is_empty() {
-            return Ok(0.0);
-        }
-        let mut worst = f32::MIN;
-        let mut unread = Vec::new();
-        for doubt in &doubts {
-            let digest: [u8; 32] = Sha256::digest(&doubt.text).into();
-            match self.known.get(&digest) {
-                Some(known) => worst = worst.max(known),
-                None => unread.push((digest, doubt.text.as_str())),
-            }
-        }
-        if !unread.is_empty() {
-            let texts: Vec<&str> = unread.iter().map(|(_, text)| *text).collect();
-            let vectors = encoder.vectors(&texts)?;
-            let is_whole = |vector: &Vec<f32>| vector.len() == self.inputs;
-            if vectors.len() != texts.len() || !vectors.iter().all(is_whole) {
-                let what = "it does not make vectors of its kind";
-                return Err(EncoderError(what.to_owned()));
-            }
-            for ((digest, _), vector) in unread.into_iter().zip(vectors) {
+    pub(super) fn evidence(&self, encoder: &dyn Encoder, text: &str) -> Result<f32, EncoderError> {
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        let log_odds = match self.known.get(&digest) {
+            Some(known) => known,
+            None => {
+                let vector = encoder.vectors(&[text])?.pop();
+                let vector = vector.filter(|vector| vector.len() == self.inputs);
+                let wrong = "it does not make vectors of its kind";
+                let vector = vector.ok_or_else(|| EncoderError(wrong.to_owned()))?;
                 let log_odds = self.log_odds(&vector);
                 self.known.insert(digest, log_odds);
-                worst = worst.max(log_odds);
+                log_odds
             }
-        }
-        Ok(self.weight * worst + self.bias)
+        };
+        Ok(self.weight * log_odds + self.bias)
     }
 
     fn log_odds(&self, vector: &[f32]) -> f32 {
@@ -215,36 +194,27 @@ mod tests {
         Nets::parse(&file(1, &[0.5, -2.0, 1.0, 0.0, 0.0, 1.0, -1.0])).unwrap()
     }
 
-    fn doubt(logit: f32, text: &str) -> Doubt {
-        let text = text.to_owned();
-        Doubt { logit, text }
-    }
-
     #[test]
     fn evidence_is_what_the_file_says() {
         let encoder = Scripted::new(&[0.6, 0.8]);
-        let evidence = nets().evidence(&encoder, vec![doubt(0.0, "a")]).unwrap();
+        let evidence = nets().evidence(&encoder, "a").unwrap();
         let expected = 0.5 * (0.6 * GAIN - 1.0) - 2.0;
         assert!((evidence - expected).abs() < 1e-4, "{evidence} {expected}");
-        assert_eq!(nets().evidence(&encoder, Vec::new()).unwrap(), 0.0);
     }
 
     #[test]
-    fn only_the_most_doubtful_is_read_and_none_twice() {
+    fn nothing_is_read_twice() {
         let (nets, encoder) = (nets(), Scripted::new(&[1.0, 0.0]));
-        for (many, asked) in [(9, &["w8"][..]), (6, &["w8", "w5"]), (9, &["w8", "w5"])] {
-            let doubts = (0..many).map(|i: u8| doubt(f32::from(i), &format!("w{i}")));
-            nets.evidence(&encoder, doubts.collect()).unwrap();
-            assert_eq!(*encoder.asked.lock().unwrap(), asked);
+        for text in ["a", "b", "a"] {
+            nets.evidence(&encoder, text).unwrap();
         }
+        assert_eq!(*encoder.asked.lock().unwrap(), ["a", "b"]);
     }
 
     #[test]
     fn vectors_of_another_kind_are_no_evidence() {
         let encoder = Scripted::new(&[1.0, 0.0, 0.0]);
-        nets()
-            .evidence(&encoder, vec![doubt(0.0, "a")])
-            .unwrap_err();
+        nets().evidence(&encoder, "a").unwrap_err();
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use self::closer::Nets;
 use self::matcher::Matcher;
-use self::view::{Doubt, Found, View};
+use self::view::{Found, View};
 use super::encoder::{Encoder, EncoderError};
 use super::guards::{Guard, GuardError};
 use super::linear::{Features, Linear, sigmoid};
@@ -32,10 +32,8 @@ const KIND: &str = "injection";
 const FOREIGN: f32 = 1.5;
 /// Log-odds that what is found in another writing gains: who hides something has a reason.
 const HIDDEN: f32 = 0.5;
-/// Windows of a text that are read once more: bounds the time that takes.
-const READINGS: usize = 1;
-/// Log-odds of its words from which on a window is: below, the nets would have to be surer than
-/// 0.998 to make an attack of it. Half of harmless texts are.
+/// Log-odds of its words from which on a text's worst window is read once more: below, the nets would have to be surer than
+/// 0.998 to make an attack of it. Nearly half of harmless texts are.
 const DOUBTFUL: f32 = -2.5;
 
 pub(super) struct Injection {
@@ -53,18 +51,13 @@ impl Injection {
         })
     }
 
-    /// What is worst in a text, and where. Its most doubtful windows are added to `doubts`.
-    fn worst(
-        &self,
-        text: &str,
-        place: Place,
-        doubts: &mut Vec<Doubt>,
-    ) -> Option<(Found, Range<usize>)> {
+    /// What is worst in a text, with the most doubtful window of all its readings, and where.
+    fn worst(&self, text: &str, place: Place) -> Option<(Found, Range<usize>)> {
         let normalized = Normalized::new(text);
         let mut features = Features::new(self.model.bits());
         let mut all = Vec::new();
         let view = View::new(&self.matcher, normalized.as_str());
-        if let Some(found) = view.worst(&self.model, &mut features, place, doubts) {
+        if let Some(found) = view.worst(&self.model, &mut features, place) {
             let span = normalized.origin(found.span.clone());
             all.push((found, span));
         }
@@ -73,7 +66,7 @@ impl Injection {
             // Many texts have a digit in a word; few say something else without it.
             let pairs = changed.dense().into_iter().zip(view.dense());
             let is_more = pairs.into_iter().any(|(now, before)| now > before);
-            let found = is_more.then(|| changed.worst(&self.model, &mut features, place, doubts));
+            let found = is_more.then(|| changed.worst(&self.model, &mut features, place));
             if let Some(found) = found.flatten() {
                 let span = plain.origin(found.span.clone());
                 all.push((found, span));
@@ -82,15 +75,19 @@ impl Injection {
         for hidden in decode::decoded(text, &normalized) {
             let normalized = Normalized::new(&hidden.text);
             let view = View::new(&self.matcher, normalized.as_str());
-            let found = view.worst(&self.model, &mut features, place, doubts);
+            let found = view.worst(&self.model, &mut features, place);
             all.extend(found.map(|mut found| {
                 // An attack has more to hide than a file name.
                 found.logit += if found.kind.is_some() { HIDDEN } else { 0.0 };
                 (found, hidden.span)
             }));
         }
+        let doubts = all.iter_mut().filter_map(|(found, _)| found.doubt.take());
+        let doubt = doubts.max_by(|one, other| one.logit.total_cmp(&other.logit));
         let all = all.into_iter();
-        all.max_by(|(one, _), (other, _)| one.logit.total_cmp(&other.logit))
+        let worst = all.max_by(|(one, _), (other, _)| one.logit.total_cmp(&other.logit));
+        let (found, span) = worst?;
+        Some((Found { doubt, ..found }, span))
     }
 }
 
@@ -111,12 +108,11 @@ impl Guard for Injection {
         place: Place,
         encoder: Option<&dyn Encoder>,
     ) -> Result<Vec<Finding>, EncoderError> {
-        let mut doubts = Vec::new();
-        let Some((mut found, span)) = self.worst(text, place, &mut doubts) else {
+        let Some((mut found, span)) = self.worst(text, place) else {
             return Ok(Vec::new());
         };
-        if let Some(encoder) = encoder {
-            found.logit += self.nets.evidence(encoder, doubts)?;
+        if let (Some(encoder), Some(doubt)) = (encoder, &found.doubt) {
+            found.logit += self.nets.evidence(encoder, &doubt.text)?;
         }
         Ok(vec![Finding {
             guard: GuardName::Injection,

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use super::matcher::{Hits, Matcher};
 use super::rules::{FAMILIES, Family};
-use super::{DOUBTFUL, FOREIGN, READINGS};
+use super::{DOUBTFUL, FOREIGN};
 use crate::guardrails::Place;
 use crate::guardrails::linear::{Features, Linear, WINDOW, windows};
 
@@ -21,10 +21,10 @@ pub(super) struct View<'a> {
     windows: Vec<Range<usize>>,
 }
 
-/// A window as it is read.
+/// A window that may be read once more.
 #[derive(Debug)]
 pub(super) struct Doubt {
-    /// Of the linear model.
+    /// Of its words.
     pub logit: f32,
     pub text: String,
 }
@@ -37,6 +37,8 @@ pub(super) struct Found {
     pub kind: Option<&'static str>,
     /// In the view's text.
     pub span: Range<usize>,
+    /// None: its words leave none.
+    pub doubt: Option<Doubt>,
 }
 
 impl<'a> View<'a> {
@@ -60,23 +62,29 @@ impl<'a> View<'a> {
         windows.map(|window| self.text.get(window.clone()).unwrap_or_default())
     }
 
+    /// A window of these log-odds, unless they leave no doubt.
+    fn doubt(&self, (logit, window): (f32, Range<usize>)) -> Option<Doubt> {
+        let text = self.text.get(window).filter(|_| logit >= DOUBTFUL)?;
+        let text = text.to_owned();
+        Some(Doubt { logit, text })
+    }
+
     /// The families that are there.
     pub(super) fn dense(&self) -> [f32; FAMILIES] {
         self.hits.dense()
     }
 
-    /// None: there is no text. Adds its worst windows to `doubts`.
+    /// None: there is no text.
     pub(super) fn worst(
         &self,
         model: &Linear,
         features: &mut Features,
         place: Place,
-        doubts: &mut Vec<Doubt>,
     ) -> Option<Found> {
-        let first = doubts.len();
         let is_indirect = matches!(place, Place::Tool | Place::File);
         let chance = CHANCE * ((self.windows.len() + 1) as f32).log2();
         let mut worst: Option<(f32, Range<usize>, Hits)> = None;
+        let mut window: Option<(f32, Range<usize>)> = None;
         self.read(features, |part, hits, features| {
             let Some(mut logit) = model.logit(0, features, &hits.dense()) else {
                 return;
@@ -87,8 +95,9 @@ impl<'a> View<'a> {
             if part.len() < self.text.len() {
                 logit -= chance;
             }
-            if self.windows.contains(&part) {
-                self.doubt(logit, &part, first, doubts);
+            let is_window = part.len() < self.text.len() || self.windows.len() == 1;
+            if is_window && window.as_ref().is_none_or(|window| window.0 < logit) {
+                window = Some((logit, part.clone()));
             }
             if worst.as_ref().is_none_or(|worst| worst.0 < logit) {
                 worst = Some((logit, part, hits));
@@ -113,27 +122,8 @@ impl<'a> View<'a> {
             logit,
             kind,
             span: span.clone(),
+            doubt: window.and_then(|window| self.doubt(window)),
         })
-    }
-
-    /// Keeps the worst windows of this view, which begin at `first`.
-    fn doubt(&self, logit: f32, part: &Range<usize>, first: usize, doubts: &mut Vec<Doubt>) {
-        if logit < DOUBTFUL {
-            return;
-        }
-        let own = doubts.get(first..).unwrap_or_default();
-        if own.len() >= READINGS {
-            let mildest = own.iter().enumerate();
-            let mildest = mildest.min_by(|(_, one), (_, other)| one.logit.total_cmp(&other.logit));
-            match mildest {
-                Some((at, mildest)) if mildest.logit < logit => doubts.swap_remove(first + at),
-                _ => return,
-            };
-        }
-        doubts.push(Doubt {
-            logit,
-            text: self.text.get(part.clone()).unwrap_or_default().to_owned(),
-        });
     }
 
     /// Buckets and families of every part.
