@@ -15,6 +15,14 @@ My SSN is 078-05-1120, the card 4111 1111 1111 1111, IBAN DE89 3704 0044 0532 01
 12 March 1980. Passport number C01X00T47, driver license D1234567, tax id 12-3456789, 2001:db8::1.
 password = "hunter2-Tr0ub4dor"; api_key: 'Zx81kQp0vR7tLm2Nw9Ys' token=ghp_0123456789abcdef
 postgres://user:secret@db.example.org/app Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln
+SECRET_TOKEN_HEADER = "X-Api-Key"; os.environ["DB_PASSWORD"]; passwd="********"; password = input("Key: ")
+"secretKeyRef": {"name": "db", "key": "password", "value": "b7Qx2Lm9Tz4K"}, "integrity": "sha512-JhiMFBQyc7hpoHYH=="
+<add key="ApiToken" value="b7Qx2Lm9Tz4K"/> - name: CLIENT_SECRET_ID\n  value: 'f00dbabe01' # token_url: https://a.example
+The password for the router is Wint3r-2024, its token: `9f86d081884c7d659a2feaa0c55ad015`; keys per second.
+mysql -u root -pS3cret123 db; curl -u admin:S3cret99 https://x.example; CREATE USER a IDENTIFIED BY 'q1W2e3R4';
+db.example.org:5432:app:root:S3cret123 export STRIPE_KEY=pk_live_5uZ9aogMq0pX22zY8bURNGu9; AKIAIOSFODNN7EXAMPLE
+ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI2SIi7VxR7TJZodSAxlDk3NTE0m9l7PjfLpKhdEIT3F jo@laptop cGFzc3dvcmQtb2YtMTIz
+jane (at) example (dot) org, max.muster%40example.de, commit 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12
 -----BEGIN PRIVATE KEY-----
 MIIBVAIBADANBgkqhkiG9w0BAQEFAASCAT4wggE6AgEAAkEA
 -----END PRIVATE KEY-----

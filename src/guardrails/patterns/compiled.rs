@@ -1,0 +1,206 @@
+//! One pattern, ready for use.
+
+use std::ops::Range;
+
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::meta::{self, Regex};
+use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input, MatchKind};
+use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
+
+use super::{LONGEST_MATCH, Pattern, PatternError};
+use crate::guardrails::GuardName;
+
+/// What looking for a pattern takes to write on.
+pub(super) struct Scratch {
+    search: meta::Cache,
+    ahead: Cache,
+}
+
+pub(super) struct Compiled {
+    pub(super) pattern: &'static Pattern,
+    /// Browsers and terminals read what stands there, not what it looks like.
+    pub(super) is_original: bool,
+    /// The form without its run.
+    regex: Regex,
+    /// Bytes that it matches at most.
+    longest: usize,
+    run: Option<Run>,
+    /// Alive after some bytes: more of them may make a match, or another one.
+    ahead: DFA,
+    /// Bytes that a match may begin with: nearly all that stands in a text is none, and need not be
+    /// asked about.
+    pub(super) begins: Box<[bool; 256]>,
+}
+
+/// Bytes that a match goes on with; of characters beyond ASCII all or none.
+type Run = Box<[bool; 256]>;
+
+impl Compiled {
+    pub(super) fn new(pattern: &'static Pattern) -> Result<Self, PatternError> {
+        let wrong = |why: String| PatternError {
+            kind: pattern.kind,
+            why,
+        };
+        let form = syntax::parse(pattern.regex).map_err(|error| wrong(error.to_string()))?;
+        let (form, run) = without_run(form);
+        let longest = form.properties().maximum_len();
+        let Some(longest) = longest.filter(|longest| *longest <= LONGEST_MATCH) else {
+            return Err(wrong(format!(
+                "it may match more than {LONGEST_MATCH} bytes"
+            )));
+        };
+        let form = form.to_string();
+        // The other ways to search are for captures.
+        let ways = meta::Config::new().onepass(false).backtrack(false);
+        let regex = Regex::builder().configure(ways).build(&form);
+        let regex = regex.map_err(|error| wrong(error.to_string()))?;
+        let ahead = DFA::builder()
+            .configure(
+                DFA::config()
+                    .match_kind(MatchKind::All)
+                    .skip_cache_capacity_check(true),
+            )
+            .build(&form)
+            .map_err(|error| wrong(error.to_string()))?;
+        let begins = begins(&ahead);
+        Ok(Self {
+            pattern,
+            is_original: pattern.guard == GuardName::Output,
+            regex,
+            longest,
+            run,
+            ahead,
+            begins,
+        })
+    }
+
+    pub(super) fn scratch(&self) -> Scratch {
+        Scratch {
+            search: self.regex.create_cache(),
+            ahead: self.ahead.create_cache(),
+        }
+    }
+
+    /// The first form from `from` on.
+    pub(super) fn find(
+        &self,
+        scratch: &mut Scratch,
+        text: &str,
+        from: usize,
+    ) -> Option<Range<usize>> {
+        let input = Input::new(text).span(from..text.len());
+        let found = self.regex.search_with(&mut scratch.search, &input);
+        found.map(|found| found.range())
+    }
+
+    /// The first position from `from` on where a match may begin that more text could make, or
+    /// change.
+    pub(super) fn first_open(
+        &self,
+        scratch: &mut Scratch,
+        text: &str,
+        from: usize,
+    ) -> Option<usize> {
+        let from = from.max(text.ceil_char_boundary(text.len().saturating_sub(self.longest)));
+        let bytes = text.as_bytes().iter().enumerate().skip(from);
+        let begins = |byte: u8| self.begins.get(usize::from(byte)) == Some(&true);
+        let mut starts = bytes.filter_map(|(at, byte)| begins(*byte).then_some(at));
+        let cache = &mut scratch.ahead;
+        starts.find(|start| text.is_char_boundary(*start) && self.is_open(cache, text, *start))
+    }
+
+    /// Where a match ends whose form alone is this.
+    pub(super) fn end(&self, text: &str, form: &Range<usize>) -> usize {
+        let Some(run) = &self.run else {
+            return form.end;
+        };
+        let rest = text.as_bytes().iter().skip(form.end);
+        let rest = rest.take((form.start + LONGEST_MATCH).saturating_sub(form.end));
+        let goes_on = |byte: &&u8| run.get(usize::from(**byte)).is_some_and(|is_in| *is_in);
+        text.floor_char_boundary(form.end + rest.take_while(goes_on).count())
+    }
+
+    /// Whether a match with this span may go on with more text.
+    pub(super) fn runs_on(&self, text: &str, span: &Range<usize>) -> bool {
+        self.run.is_some() && span.end == text.len() && span.len() < LONGEST_MATCH
+    }
+
+    fn is_open(&self, cache: &mut Cache, text: &str, start: usize) -> bool {
+        let input = Input::new(text)
+            .span(start..text.len())
+            .anchored(Anchored::Yes);
+        // What cannot be told is open.
+        let Ok(mut state) = self.ahead.start_state_forward(cache, &input) else {
+            return true;
+        };
+        for byte in text.as_bytes().iter().skip(start) {
+            match self.ahead.next_state(cache, state, *byte) {
+                Ok(next) if next.is_dead() => return false,
+                Ok(next) => state = next,
+                Err(_) => return true,
+            }
+        }
+        true
+    }
+}
+
+/// The bytes after which there may be a match, whatever stands before them.
+fn begins(ahead: &DFA) -> Box<[bool; 256]> {
+    let mut cache = ahead.create_cache();
+    let mut begins = Box::new([true; 256]);
+    for (byte, begins) in (0..=u8::MAX).zip(begins.iter_mut()) {
+        // All that a DFA tells apart of what stands before: nothing, letters, others, line breaks.
+        *begins = ["", "a", " ", "\n", "\r"].iter().any(|before| {
+            let text = [before.as_bytes(), &[byte]].concat();
+            let input = Input::new(&text)
+                .span(before.len()..text.len())
+                .anchored(Anchored::Yes);
+            let state = ahead.start_state_forward(&mut cache, &input).ok();
+            let state = state.and_then(|state| ahead.next_state(&mut cache, state, byte).ok());
+            // What cannot be told may begin one.
+            state.is_none_or(|state| !state.is_dead())
+        });
+    }
+    begins
+}
+
+/// Takes an endless repetition of a class off the end.
+fn without_run(form: Hir) -> (Hir, Option<Run>) {
+    let HirKind::Concat(parts) = form.kind() else {
+        return (form, None);
+    };
+    let Some((last, before)) = parts.split_last() else {
+        return (form, None);
+    };
+    let HirKind::Repetition(last) = last.kind() else {
+        return (form, None);
+    };
+    let HirKind::Class(Class::Unicode(class)) = last.sub.kind() else {
+        return (form, None);
+    };
+    let Some(run) = run_of(class) else {
+        return (form, None);
+    };
+    if last.max.is_some() || !last.greedy {
+        return (form, None);
+    }
+    let mut first = last.clone();
+    first.max = Some(first.min);
+    let first = Hir::repetition(first);
+    let before = before.iter().cloned();
+    (Hir::concat(before.chain([first]).collect()), Some(run))
+}
+
+fn run_of(class: &ClassUnicode) -> Option<Run> {
+    let mut run = Box::new([false; 256]);
+    for range in class.ranges() {
+        let (first, last) = (range.start() as usize, range.end() as usize);
+        // All characters beyond ASCII, or none.
+        if last > 0x7f && (first > 0x80 || last != 0x0010_ffff) {
+            return None;
+        }
+        run.get_mut(first..=last.min(0xff))?.fill(true);
+    }
+    Some(run)
+}
