@@ -126,6 +126,8 @@ class Peer(Contender):
 
 
 class LitellmRs(Peer):
+    # It keeps answers of models alone that it has a price for: the stub has that of one that it knows.
+    known_model = "xai/grok-4.6"
     package, version = "litellm-rs", "0.9.0"
     does = "nothing else: no keys, limits, guardrails or records"
 
@@ -145,6 +147,10 @@ class LitellmRs(Peer):
 
     def config(self, mode, port, upstream):
         most = 2**32 - 1
+        priced_as = {
+            "capability_catalog_model": self.known_model,
+            "pricing_model": self.known_model,
+        }
         provider = {
             "name": "stub",
             "provider_type": "openai_compatible",
@@ -155,6 +161,7 @@ class LitellmRs(Peer):
             "tpm": most,
             "max_concurrent_requests": 1000,
             "models": ["stub"],
+            "settings": {"model_identity_mappings": {"stub": priced_as}},
         }
         return {
             "schema_version": "1.0",
@@ -209,7 +216,12 @@ class Litellm(Peer):
 
     def environment(self):
         # Its price list would come from the network.
-        return {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+        return {
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LITELLM_LOG": "ERROR",
+            # It does not start without a key of its own otherwise.
+            "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+        }
 
 
 class Portkey(Peer):
