@@ -126,10 +126,10 @@ class Peer(Contender):
 
 
 class LitellmRs(Peer):
-    # It keeps answers of models alone that it has a price for: the stub has that of one that it knows.
-    known_model = "xai/grok-4.6"
     package, version = "litellm-rs", "0.9.0"
     does = "nothing else: no keys, limits, guardrails or records"
+    # It keeps answers only of models that it has a price for: the stub gets this one's.
+    known_model = "xai/grok-4.6"
 
     def install(self):
         if (self.directory / "bin/gateway").exists():

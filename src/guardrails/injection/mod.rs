@@ -32,8 +32,8 @@ const KIND: &str = "injection";
 const FOREIGN: f32 = 1.5;
 /// Log-odds that what is found in another writing gains: who hides something has a reason.
 const HIDDEN: f32 = 0.5;
-/// Log-odds of its words from which on a text's worst window is read once more: below, the nets would have to be surer than
-/// 0.998 to make an attack of it. Nearly half of harmless texts are.
+/// Log-odds of its words from which on a text's worst window is read once more: below, the nets would
+/// have to be surer than 0.998 to make an attack of it. Nearly half of harmless texts are.
 const DOUBTFUL: f32 = -2.5;
 
 pub(super) struct Injection {
