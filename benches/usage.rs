@@ -138,6 +138,8 @@ async fn fill(database: &Path, now: i64) {
             .execute(&mut connection)
             .await
             .unwrap();
+        let mark = "UPDATE usage_summed SET seq = (SELECT max(seq) FROM usage)";
+        sqlx::query(mark).execute(&mut connection).await.unwrap();
         println!(
             "{rows} usage rows, in {:.0} s",
             begun.elapsed().as_secs_f64()

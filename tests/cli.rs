@@ -289,10 +289,6 @@ fn a_person_is_exported_and_erased_and_the_audit_still_holds() {
                           \"audio_tokens\":0,\"accepted_prediction_tokens\":0,
                           \"rejected_prediction_tokens\":0}}}',
                     '[{\"role\":\"user\",\"content\":\"Adas question\"}]'
-             FROM projects;
-         INSERT INTO usage_hours (start, project_id, api_key_id, user_id, model, endpoint, requests,
-                                  input_tokens, output_tokens, cached_tokens, cost_nanousd)
-             SELECT 0, id, 'key_ada', 'user-2', 'm', 'chat.completions', 1, 3, 4, 0, 0
              FROM projects;",
     );
     let text = stdout(&run(dir, &["users", "export", "ada@example.org"]));

@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::{RecordError, UsageRow};
 use crate::crowd::gather;
-use crate::store::Store;
+use crate::store::{Store, WORTH_SUMMING};
 
 /// Rows that may wait for the writer; beyond it, each waits for room in a task of its own.
 const QUEUE: usize = 4096;
@@ -114,7 +115,19 @@ impl UsageRecorder {
 
 async fn write_batches(store: Store, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(BATCH);
-    while gather(&mut jobs, &mut batch, BATCH).await > 0 {
+    // How many an earlier process left is not known.
+    let mut unsummed = WORTH_SUMMING;
+    let mut summing: Option<JoinHandle<()>> = None;
+    loop {
+        if unsummed >= WORTH_SUMMING && summing.as_ref().is_none_or(JoinHandle::is_finished) {
+            unsummed = 0;
+            summing = Some(tokio::spawn(sum_up(store.clone())));
+        }
+        let taken = gather(&mut jobs, &mut batch, BATCH).await;
+        if taken == 0 {
+            return;
+        }
+        unsummed = unsummed.saturating_add(taken);
         let closing = write_batch(&store, &mut batch).await;
         if !closing.is_empty() {
             // What slipped in behind `Close` still counts.
@@ -127,6 +140,13 @@ async fn write_batches(store: Store, mut jobs: mpsc::Receiver<Job>) {
             }
             return;
         }
+    }
+}
+
+async fn sum_up(store: Store) {
+    if let Err(error) = store.sum_up_usage().await {
+        // Nothing is lost: whoever reads adds the rows themselves.
+        tracing::error!(%error, "usage could not be summed up");
     }
 }
 

@@ -56,7 +56,7 @@ pub use stamp::Mark;
 pub use stored_completions::{StoredCompletion, StoredFilter, StoredMessage};
 pub use usage::{StoredUsage, UsageFilter};
 pub use usage_read::{UsageGroups, UsageQuestion, UsageSum, Width};
-pub use usage_sums::MINUTES_KEPT;
+pub use usage_sums::{MINUTES_KEPT, WORTH_SUMMING};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

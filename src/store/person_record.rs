@@ -237,7 +237,7 @@ impl Store {
                       coalesce(sum(output_tokens), 0) AS "output_tokens!: i64",
                       coalesce(sum(cached_tokens), 0) AS "cached_tokens!: i64",
                       coalesce(sum(cost_nanousd), 0) AS "cost_nanousd!: i64"
-               FROM usage_hours WHERE user_id = ?"#,
+               FROM usage_by_hour WHERE user_id = ?"#,
             id
         )
         .fetch_one(&self.reader)

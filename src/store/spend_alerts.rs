@@ -186,7 +186,7 @@ impl Store {
         Ok(sqlx::query_as!(
             ReachedAlert,
             "WITH cost AS MATERIALIZED (
-                 SELECT project_id, sum(cost_nanousd) AS nanousd FROM usage_days
+                 SELECT project_id, sum(cost_nanousd) AS nanousd FROM usage_by_day
                  WHERE start >= ?1 AND start < ?2 GROUP BY project_id
              )
              SELECT id, project_id, threshold FROM spend_alerts s

@@ -1,10 +1,10 @@
 use std::collections::HashSet;
 
 use futures_util::stream::{self, Stream, TryStreamExt};
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{Connection, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::json::to_json;
-use super::{Store, StoreError, usage_sums};
+use super::{Store, StoreError};
 use crate::records::{Actor, AuditEvent, Outcome, UsageRow};
 
 /// Rows fetched at a time when all are read.
@@ -57,8 +57,8 @@ impl Store {
         }
     }
 
-    /// Writes rows that were not recorded before, and adds them to the sums: all in one message to
-    /// the database's thread, since waking it costs more than a row.
+    /// Writes rows that were not recorded before, in one message to the database's thread, since
+    /// waking it costs more than a row.
     async fn insert_new_usage(&self, rows: &[&UsageRow]) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
@@ -68,7 +68,6 @@ impl Store {
         for some in rows.chunks(AT_ONCE) {
             insert(&mut script, some);
         }
-        usage_sums::add(&mut script, rows);
         script.push("; COMMIT");
         // Without `done`, the connection and its transaction are given up.
         let mut writing = self.writing().await?;
@@ -210,6 +209,7 @@ impl Store {
         by: &Actor,
         event: Option<AuditEvent>,
     ) -> Result<u64, StoreError> {
+        self.sum_up_usage().await?;
         match event {
             Some(event) => {
                 let mut change = self.change_by(by).await?;
@@ -219,7 +219,9 @@ impl Store {
             }
             None => {
                 let mut writing = self.writing().await?;
-                let removed = prune(writing.connection(), until_ms, limit).await?;
+                let mut transaction = writing.connection().begin_with("BEGIN IMMEDIATE").await?;
+                let removed = prune(&mut transaction, until_ms, limit).await?;
+                transaction.commit().await?;
                 writing.done();
                 Ok(removed)
             }
@@ -289,15 +291,23 @@ fn is_duplicate(error: &StoreError) -> bool {
 }
 
 async fn prune(
-    connection: &mut sqlx::SqliteConnection,
+    connection: &mut SqliteConnection,
     until_ms: i64,
     limit: u32,
 ) -> Result<u64, StoreError> {
     let done = sqlx::query!(
         "DELETE FROM usage WHERE seq IN
-             (SELECT seq FROM usage WHERE created_at_ms < ? ORDER BY created_at_ms LIMIT ?)",
+             (SELECT seq FROM usage
+              WHERE created_at_ms < ? AND seq <= (SELECT seq FROM usage_summed)
+              ORDER BY created_at_ms LIMIT ?)",
         until_ms,
         limit
+    )
+    .execute(&mut *connection)
+    .await?;
+    // When the last row goes, its place is given again.
+    sqlx::query!(
+        "UPDATE usage_summed SET seq = min(seq, (SELECT coalesce(max(seq), 0) FROM usage))"
     )
     .execute(connection)
     .await?;

@@ -73,7 +73,7 @@ pub struct UsageSum {
     pub cost_nanousd: i64,
 }
 
-/// Asks the sums of one table; its name has to be in the query when that is checked.
+/// Asks the sums of one width; the view's name has to be in the query when that is checked.
 macro_rules! ask {
     ($table:literal, $question:expr, $connection:expr) => {{
         let question = $question;
@@ -130,9 +130,9 @@ impl Store {
     /// When the database cannot be read.
     pub async fn usage_sums(&self, question: &UsageQuestion) -> Result<Vec<UsageSum>, StoreError> {
         Ok(match question.width {
-            Width::Minute => ask!("usage_minutes", question, &self.reader),
-            Width::Hour => ask!("usage_hours", question, &self.reader),
-            Width::Day => ask!("usage_days", question, &self.reader),
+            Width::Minute => ask!("usage_by_minute", question, &self.reader),
+            Width::Hour => ask!("usage_by_hour", question, &self.reader),
+            Width::Day => ask!("usage_by_day", question, &self.reader),
         })
     }
 }
@@ -141,7 +141,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::limits::Scope;
-    use crate::records::{Outcome, UsageRow};
+    use crate::records::{Actor, Outcome, UsageRow};
     use crate::store::MINUTES_KEPT;
 
     const DAY: i64 = 86_400;
@@ -231,6 +231,49 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn sums_are_the_same_before_and_after_they_are_made_and_when_rows_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path()).await;
+        let free = UsageRow {
+            cache: Some("HIT".into()),
+            ..row(TODAY + 60, "m")
+        };
+        let refused = UsageRow {
+            status: 429,
+            input_tokens: 0,
+            ..row(TODAY + 60, "m")
+        };
+        let moderated = UsageRow {
+            endpoint: "moderations".into(),
+            input_tokens: 0,
+            ..row(TODAY + 60, "m")
+        };
+        let rows = [row(TODAY, "m"), row(TODAY, "m"), free, refused, moderated];
+        store.insert_usage(&rows.each_ref()).await.unwrap();
+        let sums = async || {
+            let told = store.usage_sums(&everything(Width::Minute)).await.unwrap();
+            let used = store.used_before(&Scope::Organization, TODAY, TODAY, TODAY);
+            (told, used.await.unwrap())
+        };
+        let before = sums().await;
+        assert_eq!(before.0[1].requests, 2);
+        assert_eq!((before.1.requests_day, before.1.tokens_day), (4, 28));
+        store.sum_up_usage().await.unwrap();
+        store.sum_up_usage().await.unwrap();
+        assert_eq!(sums().await, before);
+
+        let all = (TODAY + DAY) * 1000;
+        let by = Actor::server(&crate::clock::Clock::system());
+        let gone = store.prune_usage(all, 10, &by, None).await.unwrap();
+        assert_eq!(gone, 5);
+        assert_eq!(sums().await, before);
+        // Places of rows that are gone are given again.
+        used(&store, TODAY).await;
+        store.sum_up_usage().await.unwrap();
+        assert_eq!(sums().await.0[0].requests, 3);
+    }
+
+    #[tokio::test]
     async fn what_reached_no_model_is_not_told() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path()).await;
@@ -254,13 +297,17 @@ mod tests {
         let later = TODAY + MINUTES_KEPT;
         used(&store, later).await;
         assert_eq!(told(&store, Width::Minute).await.len(), 6, "all are kept");
-        // Two at a time, however many are too old.
-        for left in [5, 3, 2] {
-            used(&store, later + 10 * 60).await;
-            assert_eq!(told(&store, Width::Minute).await.len(), left);
-        }
-        assert_eq!(told(&store, Width::Hour).await, [(TODAY, 5), (later, 4)]);
-        assert_eq!(told(&store, Width::Day).await, [(TODAY, 5), (later, 4)]);
+        store.sum_up_usage().await.unwrap();
+        assert_eq!(
+            told(&store, Width::Minute).await.len(),
+            6,
+            "summed up or not"
+        );
+        used(&store, later + 3 * 60).await;
+        store.sum_up_usage().await.unwrap();
+        assert_eq!(told(&store, Width::Minute).await.len(), 4);
+        assert_eq!(told(&store, Width::Hour).await, [(TODAY, 5), (later, 2)]);
+        assert_eq!(told(&store, Width::Day).await, [(TODAY, 5), (later, 2)]);
     }
 
     #[tokio::test]

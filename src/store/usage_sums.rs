@@ -1,30 +1,32 @@
-//! Sums of usage, by the minute, the hour and the day, written with the rows themselves.
-
-use std::collections::HashMap;
+//! Sums of usage, by the minute, the hour and the day: made of many rows at once, since whoever waits
+//! for a row should not wait for them too. Readers ask the views, which add the rows that are in no
+//! sum yet.
 
 use serde::Serialize;
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::Connection;
 
 use super::json::to_json;
 use super::{Store, StoreError};
-use crate::cache::Status;
 use crate::limits::{Scope, Used};
-use crate::records::{MODERATIONS, UsageRow};
 
 /// For how long usage is known by the minute, in seconds.
 pub const MINUTES_KEPT: i64 = 8 * 86_400;
+/// Rows worth summing up: each reader goes through those that are in no sum yet, in a millisecond
+/// or two.
+pub const WORTH_SUMMING: usize = 4096;
+/// Rows that are summed up at once at most; there are more only after sums have failed for long.
+const AT_ONCE: i64 = 16_384;
 
-/// Columns of a sum, as the statement below reads them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-struct Group<'a>(
+/// The rows of a minute that have everything else in common.
+#[derive(Debug, Serialize)]
+struct Sum {
     /// A whole minute, in unix seconds.
-    i64,
-    /// Project, key, user, model, endpoint.
-    [&'a str; 5],
-);
-
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-struct Sums {
+    start: i64,
+    project_id: String,
+    api_key_id: String,
+    user_id: String,
+    model: String,
+    endpoint: String,
     requests: i64,
     input_tokens: i64,
     output_tokens: i64,
@@ -33,88 +35,104 @@ struct Sums {
     free_tokens: i64,
 }
 
-const TABLES: [(&str, i64); 3] = [
-    ("usage_minutes", 60),
-    ("usage_hours", 3600),
-    ("usage_days", 86_400),
-];
-
-/// Adds rows to the sums, in what writes the rows. Also removes the oldest two minutes when their
-/// time is over: what comes in by the minute leaves at least as fast, and no transaction has much
-/// of it to do.
-pub(super) fn add(script: &mut QueryBuilder<Sqlite>, rows: &[&UsageRow]) {
-    let sums: Vec<(Group<'_>, Sums)> = grouped(rows).into_iter().collect();
-    let sums = to_json(&sums);
-    for (table, seconds) in TABLES {
-        script
-            .push("; INSERT INTO ")
-            .push(table)
-            .push(
-                " (project_id, api_key_id, user_id, model, endpoint, requests, input_tokens,
-                   output_tokens, cached_tokens, cost_nanousd, free_tokens, start)
-                 SELECT value->>'$[0][1][0]', value->>'$[0][1][1]', value->>'$[0][1][2]',
-                     value->>'$[0][1][3]', value->>'$[0][1][4]', value->>'$[1].requests',
-                     value->>'$[1].input_tokens', value->>'$[1].output_tokens',
-                     value->>'$[1].cached_tokens', value->>'$[1].cost_nanousd',
-                     value->>'$[1].free_tokens', value->>'$[0][0]' / ",
-            )
-            .push(seconds)
-            .push(" * ")
-            .push(seconds)
-            .push(" FROM json_each(")
-            .push_bind(sums.as_str())
-            .push(
-                ") WHERE true
-                 ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
-                     input_tokens = input_tokens + excluded.input_tokens,
-                     output_tokens = output_tokens + excluded.output_tokens,
-                     cached_tokens = cached_tokens + excluded.cached_tokens,
-                     cost_nanousd = cost_nanousd + excluded.cost_nanousd,
-                     free_tokens = free_tokens + excluded.free_tokens",
-            );
-    }
-    let newest = rows.iter().map(|row| row.created_at_ms).max();
-    let newest = newest.unwrap_or_default().div_euclid(1000);
-    script
-        .push("; DELETE FROM usage_minutes WHERE start < ")
-        .push_bind(newest - MINUTES_KEPT - 60)
-        .push(" AND start <= (SELECT min(start) FROM usage_minutes) + 60");
-}
-
-fn grouped<'a>(rows: &[&'a UsageRow]) -> HashMap<Group<'a>, Sums> {
-    let mut groups: HashMap<Group<'a>, Sums> = HashMap::new();
-    for row in rows {
-        let at = row.created_at_ms.div_euclid(1000);
-        // A name that no model was reached by may be made up, and must not fill the sums.
-        // Moderations have no tokens.
-        let is_moderation = row.endpoint == MODERATIONS && row.status == 200;
-        let is_unknown = row.input_tokens == 0 && !is_moderation;
-        let group = Group(
-            at - at.rem_euclid(60),
-            [
-                &row.project_id,
-                &row.api_key_id,
-                row.user_id.as_deref().unwrap_or_default(),
-                if is_unknown { "" } else { &row.model },
-                &row.endpoint,
-            ],
-        );
-        let sums = groups.entry(group).or_default();
-        // A request that a limit refused has used none of it.
-        let is_refused = row.status == 429 && is_unknown;
-        sums.requests += i64::from(!is_refused);
-        sums.input_tokens += i64::from(row.input_tokens);
-        sums.output_tokens += i64::from(row.output_tokens);
-        sums.cached_tokens += i64::from(row.cached_tokens);
-        sums.cost_nanousd += row.cost_nanousd;
-        if row.cache.as_deref() == Some(Status::Hit.as_str()) {
-            sums.free_tokens += i64::from(row.input_tokens) + i64::from(row.output_tokens);
-        }
-    }
-    groups
+/// Adds to the sums of one table; its name has to be in the query when that is checked.
+macro_rules! add {
+    ($table:literal, $seconds:literal, $sums:expr, $connection:expr) => {
+        sqlx::query!(
+            "INSERT INTO "
+                + $table
+                + " (start, project_id, api_key_id, user_id, model, endpoint, requests,
+                     input_tokens, output_tokens, cached_tokens, cost_nanousd, free_tokens)
+                SELECT value->>'start' / ?1 * ?1, value->>'project_id', value->>'api_key_id',
+                    value->>'user_id', value->>'model', value->>'endpoint', value->>'requests',
+                    value->>'input_tokens', value->>'output_tokens', value->>'cached_tokens',
+                    value->>'cost_nanousd', value->>'free_tokens'
+                FROM json_each(?2) WHERE true
+                ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
+                    input_tokens = input_tokens + excluded.input_tokens,
+                    output_tokens = output_tokens + excluded.output_tokens,
+                    cached_tokens = cached_tokens + excluded.cached_tokens,
+                    cost_nanousd = cost_nanousd + excluded.cost_nanousd,
+                    free_tokens = free_tokens + excluded.free_tokens",
+            $seconds,
+            $sums
+        )
+        .execute(&mut *$connection)
+        .await?
+    };
 }
 
 impl Store {
+    /// Adds the rows that are in no sum yet to the sums, and forgets minutes whose time is over.
+    /// Nobody who reads can tell, nor does whoever writes rows wait for more than the result.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub async fn sum_up_usage(&self) -> Result<(), StoreError> {
+        while self.sum_up_some().await? {}
+        Ok(())
+    }
+
+    /// Returns whether there may be more.
+    async fn sum_up_some(&self) -> Result<bool, StoreError> {
+        let marks = sqlx::query!(
+            r#"SELECT seq, (SELECT coalesce(max(seq), 0) FROM usage) AS "last!: i64"
+               FROM usage_summed"#
+        );
+        let marks = marks.fetch_one(&self.reader).await?;
+        let (first, last) = (marks.seq, marks.last.min(marks.seq + AT_ONCE));
+        if last <= first {
+            return Ok(false);
+        }
+        let sums = self.unsummed(last).await?;
+        let newest = sums.iter().map(|sum| sum.start).max().unwrap_or_default();
+        let sums = to_json(&sums);
+        let mut writing = self.writing().await?;
+        let mut transaction = writing.connection().begin_with("BEGIN IMMEDIATE").await?;
+        let moved = sqlx::query!(
+            "UPDATE usage_summed SET seq = ?1 WHERE seq = ?2",
+            last,
+            first
+        );
+        // Otherwise another process has summed them up.
+        if moved.execute(&mut *transaction).await?.rows_affected() == 1 {
+            add!("usage_minutes", 60, sums, transaction);
+            add!("usage_hours", 3600, sums, transaction);
+            add!("usage_days", 86_400, sums, transaction);
+            // No transaction has more than this to do, and more go at a time than come.
+            let (until, most) = (newest - MINUTES_KEPT, 2 * AT_ONCE);
+            sqlx::query!(
+                "DELETE FROM usage_minutes WHERE start < ?1 AND start <= coalesce(
+                     (SELECT start FROM usage_minutes ORDER BY start LIMIT 1 OFFSET ?2), ?1)",
+                until,
+                most
+            )
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        writing.done();
+        Ok(true)
+    }
+
+    /// The rows up to this one that are in no sum yet, by the minute.
+    async fn unsummed(&self, last: i64) -> Result<Vec<Sum>, StoreError> {
+        Ok(sqlx::query_as!(
+            Sum,
+            r#"SELECT at / 60 * 60 AS "start!: i64", project_id, api_key_id,
+                      user_id AS "user_id!: String", model AS "model!: String", endpoint,
+                      sum(requests) AS "requests!: i64", sum(input_tokens) AS "input_tokens!: i64",
+                      sum(output_tokens) AS "output_tokens!: i64",
+                      sum(cached_tokens) AS "cached_tokens!: i64",
+                      sum(cost_nanousd) AS "cost_nanousd!: i64",
+                      sum(free_tokens) AS "free_tokens!: i64"
+               FROM usage_unsummed WHERE seq <= ?1 GROUP BY 1, 2, 3, 4, 5, 6"#,
+            last
+        )
+        .fetch_all(&self.reader)
+        .await?)
+    }
+
     /// What a scope has used: requests since `day_ago` (to the hour), tokens and costs since the
     /// starts of the day and the month (UTC), all in unix seconds.
     ///
@@ -140,7 +158,7 @@ impl Store {
         }
         let hours = sqlx::query!(
             r#"SELECT coalesce(sum(requests), 0) AS "requests!: i64"
-               FROM usage_hours
+               FROM usage_by_hour
                WHERE start > ?1 - 3600 AND (?2 IS NULL OR project_id = ?2)
                  AND (?3 IS NULL OR api_key_id = ?3) AND (?4 IS NULL OR user_id = ?4)
                  AND (?5 IS NULL OR model = ?5)"#,
@@ -164,7 +182,7 @@ impl Store {
                      AS "nanousd_day!: i64",
                  coalesce(sum(CASE WHEN start >= ?2 THEN cost_nanousd END), 0)
                      AS "nanousd_month!: i64"
-               FROM usage_days
+               FROM usage_by_day
                WHERE start >= min(?1, ?2) AND (?3 IS NULL OR project_id = ?3)
                  AND (?4 IS NULL OR api_key_id = ?4) AND (?5 IS NULL OR user_id = ?5)
                  AND (?6 IS NULL OR model = ?6)"#,
