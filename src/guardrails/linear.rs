@@ -11,6 +11,8 @@ use std::ops::Range;
 
 use fnv::FnvHasher;
 
+use super::pool::Pool;
+
 /// What a file begins with.
 const MAGIC: &[u8; 4] = b"MLLM";
 /// Of the layout below and of the features; another one is not read.
@@ -215,6 +217,7 @@ fn is_syllable(c: char) -> bool {
 pub struct Linear {
     bits: u8,
     heads: Vec<Head>,
+    desks: Pool<Features>,
 }
 
 struct Head {
@@ -265,12 +268,20 @@ impl Linear {
         if !rest.is_empty() {
             return Err(LinearError);
         }
-        Ok(Self { bits, heads: all })
+        Ok(Self {
+            bits,
+            heads: all,
+            desks: Pool::default(),
+        })
     }
 
-    /// Of how many buckets, as a power of two, [`Features`] must be.
-    pub fn bits(&self) -> u8 {
-        self.bits
+    /// Lends features of its size to `work`, which may hold what others have read.
+    pub fn reading<T>(&self, work: impl FnOnce(&mut Features) -> T) -> T {
+        let new = || Features::new(self.bits);
+        let mut features = self.desks.take().unwrap_or_else(new);
+        let done = work(&mut features);
+        self.desks.give(features);
+        done
     }
 
     /// The weight of one dense feature of one head.
@@ -392,7 +403,7 @@ mod tests {
     fn a_logit_is_what_the_layout_says() {
         let found = buckets("abc");
         let model = model(&[(found[0], 10), (found[1], -4)]);
-        let mut features = Features::new(model.bits());
+        let mut features = Features::new(model.bits);
         features.read("abc");
         let sum = 6.0 * 0.5 / (found.len() as f32).sqrt();
         let expected = 2.0 * (sum + 3.0 * 0.5 - 1.0) + 0.25;

@@ -16,6 +16,7 @@
 //! - `judgement`: what the guards make of a text, told to somebody
 //! - `answer`: a model's answer on its way out: `repetition`, `think`, `window`, `tidy`
 
+mod announced;
 mod answer;
 mod apart;
 pub mod bodies;
@@ -35,6 +36,7 @@ mod patterns;
 mod pii;
 mod policies;
 mod policy;
+mod pool;
 #[cfg(test)]
 mod properties;
 mod repetition;

@@ -2,6 +2,8 @@ use std::ops::Range;
 
 use regex::{Regex, RegexBuilder};
 
+use crate::guardrails::announced::{Announced, Announcement, has};
+
 use super::rules::{FAMILIES, Family, GAP, RULES};
 
 /// Bytes for the states of a regular expression: with too few of them it becomes slow.
@@ -9,7 +11,10 @@ const CACHE: usize = 8 << 20;
 
 /// The rules, ready for use. Each has its own automaton: one for all of them would have too many
 /// states to keep.
-pub(super) struct Matcher(Vec<(Family, Regex)>);
+pub(super) struct Matcher {
+    rules: Vec<(Family, Regex)>,
+    announced: Announced,
+}
 
 /// What rules found in a text, in the order in which it begins.
 #[derive(Debug, Clone, Default)]
@@ -19,16 +24,28 @@ impl Matcher {
     /// # Errors
     /// `regex::Error` for a rule that is not well-formed.
     pub(super) fn new() -> Result<Self, regex::Error> {
-        let rules = RULES.iter().map(|(family, rule)| {
-            let mut rule = RegexBuilder::new(&expanded(rule));
-            Ok((*family, rule.dfa_size_limit(CACHE).build()?))
-        });
-        Ok(Self(rules.collect::<Result<_, regex::Error>>()?))
+        let mut rules = Vec::with_capacity(RULES.len());
+        let mut announcements = Vec::with_capacity(RULES.len());
+        for (family, rule) in RULES {
+            let rule = expanded(rule);
+            let announcement = regex_syntax::parse(&rule).ok();
+            let announcement = announcement.and_then(|form| Announcement::by_literals(&form));
+            announcements.push(announcement.unwrap_or(Announcement::None));
+            let rule = RegexBuilder::new(&rule).dfa_size_limit(CACHE).build()?;
+            rules.push((*family, rule));
+        }
+        Ok(Self {
+            rules,
+            announced: Announced::of(announcements.iter()),
+        })
     }
 
     /// Everything that rules find in a normalized text: of each rule every match.
     pub(super) fn hits(&self, text: &str) -> Hits {
-        let hits = self.0.iter().flat_map(|(family, rule)| {
+        let announced = self.announced.within(text, 0);
+        let rules = self.rules.iter().enumerate();
+        let rules = rules.filter(|(which, _)| has(&announced, *which));
+        let hits = rules.flat_map(|(_, (family, rule))| {
             let found = rule.find_iter(text);
             found.map(|found| (*family, found.range()))
         });

@@ -52,12 +52,16 @@ impl Injection {
     }
 
     /// What is worst in a text, with the most doubtful window of all its readings, and where.
-    fn worst(&self, text: &str, place: Place) -> Option<(Found, Range<usize>)> {
+    fn worst(
+        &self,
+        text: &str,
+        place: Place,
+        features: &mut Features,
+    ) -> Option<(Found, Range<usize>)> {
         let normalized = Normalized::new(text);
-        let mut features = Features::new(self.model.bits());
         let mut all = Vec::new();
         let view = View::new(&self.matcher, normalized.as_str());
-        if let Some(found) = view.worst(&self.model, &mut features, place) {
+        if let Some(found) = view.worst(&self.model, features, place) {
             let span = normalized.origin(found.span.clone());
             all.push((found, span));
         }
@@ -66,7 +70,7 @@ impl Injection {
             // Many texts have a digit in a word; few say something else without it.
             let pairs = changed.dense().into_iter().zip(view.dense());
             let is_more = pairs.into_iter().any(|(now, before)| now > before);
-            let found = is_more.then(|| changed.worst(&self.model, &mut features, place));
+            let found = is_more.then(|| changed.worst(&self.model, features, place));
             if let Some(found) = found.flatten() {
                 let span = plain.origin(found.span.clone());
                 all.push((found, span));
@@ -75,7 +79,7 @@ impl Injection {
         for hidden in decode::decoded(text, &normalized) {
             let normalized = Normalized::new(&hidden.text);
             let view = View::new(&self.matcher, normalized.as_str());
-            let found = view.worst(&self.model, &mut features, place);
+            let found = view.worst(&self.model, features, place);
             all.extend(found.map(|mut found| {
                 // An attack has more to hide than a file name.
                 found.logit += if found.kind.is_some() { HIDDEN } else { 0.0 };
@@ -108,7 +112,10 @@ impl Guard for Injection {
         place: Place,
         encoder: Option<&dyn Encoder>,
     ) -> Result<Vec<Finding>, EncoderError> {
-        let Some((mut found, span)) = self.worst(text, place) else {
+        let worst = self
+            .model
+            .reading(|features| self.worst(text, place, features));
+        let Some((mut found, span)) = worst else {
             return Ok(Vec::new());
         };
         if let (Some(encoder), Some(doubt)) = (encoder, &found.doubt) {

@@ -140,15 +140,15 @@ impl<'a> View<'a> {
 
     /// Every window, and at last all of them together where there are many.
     fn read(&self, features: &mut Features, mut each: impl FnMut(Range<usize>, Hits, &Features)) {
-        let mut whole = features.like();
+        let mut whole = (self.windows.len() > 1).then(|| features.like());
         for window in &self.windows {
             features.read(self.text.get(window.clone()).unwrap_or_default());
             each(window.clone(), self.hits.within(window), features);
-            if self.windows.len() > 1 {
+            if let Some(whole) = &mut whole {
                 whole.extend(features);
             }
         }
-        if self.windows.len() > 1 {
+        if let Some(whole) = whole {
             each(0..self.text.len(), self.hits.clone(), &whole);
         }
     }

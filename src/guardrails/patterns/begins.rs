@@ -44,9 +44,3 @@ impl Begins {
         all
     }
 }
-
-/// Whether the bit of a pattern is set.
-pub(super) fn has(bits: &[u64], which: usize) -> bool {
-    let word = bits.get(which / 64).copied().unwrap_or(u64::MAX);
-    word >> (which % 64) & 1 == 1
-}

@@ -10,6 +10,7 @@ use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
 
 use super::{LONGEST_MATCH, Pattern, PatternError};
 use crate::guardrails::GuardName;
+use crate::guardrails::announced::Announcement;
 
 /// What looking for a pattern takes to write on.
 pub(super) struct Scratch {
@@ -21,6 +22,7 @@ pub(super) struct Compiled {
     pub(super) pattern: &'static Pattern,
     /// Browsers and terminals read what stands there, not what it looks like.
     pub(super) is_original: bool,
+    pub(super) announcement: Announcement,
     /// The form without its run.
     regex: Regex,
     /// Bytes that it matches at most.
@@ -50,10 +52,10 @@ impl Compiled {
                 "it may match more than {LONGEST_MATCH} bytes"
             )));
         };
-        let form = form.to_string();
+        let written = form.to_string();
         // The other ways to search are for captures.
         let ways = meta::Config::new().onepass(false).backtrack(false);
-        let regex = Regex::builder().configure(ways).build(&form);
+        let regex = Regex::builder().configure(ways).build(&written);
         let regex = regex.map_err(|error| wrong(error.to_string()))?;
         let ahead = DFA::builder()
             .configure(
@@ -61,12 +63,19 @@ impl Compiled {
                     .match_kind(MatchKind::All)
                     .skip_cache_capacity_check(true),
             )
-            .build(&form)
+            .build(&written)
             .map_err(|error| wrong(error.to_string()))?;
         let begins = begins(&ahead);
+        let announcement = match Announcement::by_literals(&form) {
+            Some(literals) => literals,
+            // It is looked for quickly as it is.
+            None if regex.is_accelerated() => Announcement::None,
+            None => Announcement::Together(written),
+        };
         Ok(Self {
             pattern,
             is_original: pattern.guard == GuardName::Output,
+            announcement,
             regex,
             longest,
             run,

@@ -10,13 +10,15 @@ mod scan;
 mod tests;
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use begins::Begins;
 use compiled::{Compiled, Scratch};
 pub use scan::Scan;
 
 use super::GuardName;
+use super::announced::Announced;
+use super::pool::Pool;
 
 /// Bytes that any pattern matches at most, and with it the most that a stream is held back.
 pub const LONGEST_MATCH: usize = 16 * 1024;
@@ -83,7 +85,8 @@ impl Candidate<'_> {
 pub struct Patterns {
     all: Vec<Arc<Compiled>>,
     begins: Begins,
-    desks: Arc<Mutex<Vec<Desk>>>,
+    announced: Announced,
+    desks: Arc<Pool<Desk>>,
 }
 
 /// What looking for patterns takes to write on, by their places. There are as many as texts have been
@@ -119,6 +122,7 @@ impl Patterns {
         let all: Vec<Arc<Compiled>> = all.collect::<Result<_, _>>()?;
         Ok(Self {
             begins: Begins::of(&all),
+            announced: Announced::of(all.iter().map(|one| &one.announcement)),
             all,
             desks: self.desks.clone(),
         })
@@ -126,16 +130,13 @@ impl Patterns {
 
     /// A desk for all of these.
     fn desk(&self) -> Desk {
-        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut desk = desks.pop().unwrap_or_default();
-        drop(desks);
+        let mut desk = self.desks.take().unwrap_or_default();
         let missing = self.all.iter().skip(desk.len());
         desk.extend(missing.map(|one| one.scratch()));
         desk
     }
 
     fn give_back(&self, desk: Desk) {
-        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
-        desks.push(desk);
+        self.desks.give(desk);
     }
 }

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::begins::has;
 use super::{Candidate, Patterns, Verdict};
+use crate::guardrails::announced::has;
 use crate::guardrails::folded::Folded;
 use crate::guardrails::markup::Markup;
 use crate::guardrails::spent::Spent;
@@ -27,6 +27,14 @@ pub struct Scan {
     waiting: Vec<(usize, Range<usize>)>,
     settled: usize,
     spent: Spent,
+}
+
+/// Patterns of which something may be in a text, a bit for each.
+struct Possible {
+    /// A match may begin.
+    begins: Vec<u64>,
+    /// A match may be whole.
+    announced: Vec<u64>,
 }
 
 impl Scan {
@@ -73,7 +81,8 @@ impl Scan {
         self.find(true)
     }
 
-    fn add(&mut self, piece: &str) {
+    /// Adds a piece that will be looked at with the next.
+    pub fn add(&mut self, piece: &str) {
         self.text.push_str(piece);
         self.folded.push(piece);
     }
@@ -108,8 +117,14 @@ impl Scan {
         let mut desk = patterns.desk();
         // Most of what comes in a stream is a word, which few patterns begin with.
         let first = self.next.iter().min().copied().unwrap_or(0);
-        let within = |text: &str| patterns.begins.within(text.get(first..).unwrap_or(text));
-        let (original, folded) = (within(&self.text), within(self.folded.as_str()));
+        let look = |text: &str| Possible {
+            begins: patterns.begins.within(text.get(first..).unwrap_or(text)),
+            announced: patterns.announced.within(text, first),
+        };
+        let original = look(&self.text);
+        let is_folded = self.text != self.folded.as_str();
+        let folded = is_folded.then(|| look(self.folded.as_str()));
+        let folded = folded.as_ref().unwrap_or(&original);
         let all = patterns.all.iter().zip(&mut self.next).zip(&mut desk);
         for (which, ((one, next), scratch)) in all.enumerate() {
             let guard = one.pattern.guard;
@@ -120,7 +135,9 @@ impl Scan {
                 true => self.text.as_str(),
                 false => self.folded.as_str(),
             };
-            if !has(if one.is_original { &original } else { &folded }, which) {
+            let possible = if one.is_original { &original } else { folded };
+            let is_announced = has(&possible.announced, which);
+            if !has(&possible.begins, which) || (is_whole && !is_announced) {
                 *next = text.len().max(*next);
                 continue;
             }
@@ -128,7 +145,7 @@ impl Scan {
             if !is_whole {
                 open = one.first_open(scratch, text, *next);
             }
-            while let Some(form) = one.find(scratch, text, *next) {
+            while is_announced && let Some(form) = one.find(scratch, text, *next) {
                 if open.is_some_and(|open| open <= form.start) {
                     break;
                 }

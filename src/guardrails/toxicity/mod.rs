@@ -31,8 +31,7 @@ impl Toxicity {
 
     /// What reads worst of each kind in any window of a text, as it stands and with letters for
     /// digits that take their place.
-    fn worst(&self, text: &str) -> [Option<Worst>; KINDS.len()] {
-        let mut features = Features::new(self.model.bits());
+    fn worst(&self, text: &str, features: &mut Features) -> [Option<Worst>; KINDS.len()] {
         let mut worst = [const { None }; KINDS.len()];
         let plain = Normalized::new(text);
         let unmasked = plain.without_leetspeak();
@@ -40,7 +39,7 @@ impl Toxicity {
             for window in windows(view.as_str(), WINDOW) {
                 if let Some((span, part)) = trimmed(view.as_str(), window) {
                     features.read(part);
-                    self.compare(&features, || view.origin(span.clone()), &mut worst);
+                    self.compare(features, || view.origin(span.clone()), &mut worst);
                 }
             }
         }
@@ -88,7 +87,8 @@ impl Guard for Toxicity {
         _place: Place,
         _encoder: Option<&dyn Encoder>,
     ) -> Result<Vec<Finding>, EncoderError> {
-        let scored = KINDS.into_iter().zip(self.worst(text));
+        let worst = self.model.reading(|features| self.worst(text, features));
+        let scored = KINDS.into_iter().zip(worst);
         let found = scored.filter_map(|(kind, worst)| {
             let Worst { logit, span } = worst?;
             Some(Finding {
