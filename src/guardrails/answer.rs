@@ -68,6 +68,8 @@ pub struct Answer<T> {
     /// Of the content.
     replaced: Vec<Range<usize>>,
     cut: Option<Cut>,
+    /// The model has said all: what is added is looked at in the end.
+    is_last: bool,
 }
 
 /// What the guards have made of calls that are complete.
@@ -109,6 +111,7 @@ impl<T> Answer<T> {
             said: 0,
             replaced: Vec::new(),
             cut: None,
+            is_last: false,
         }
     }
 
@@ -196,6 +199,15 @@ impl<T> Answer<T> {
         pieces
     }
 
+    /// What goes out when the model has said this and no more: the same as after `push` and `finish`,
+    /// for half of the work.
+    pub fn push_last(&mut self, text: &str, tokens: Vec<T>) -> Vec<Piece<T>> {
+        self.is_last = true;
+        let mut pieces = self.push(text, tokens);
+        pieces.extend(self.finish());
+        pieces
+    }
+
     /// What is left when the model has said all.
     pub fn finish(&mut self) -> Vec<Piece<T>> {
         if self.cut.is_some() {
@@ -229,7 +241,8 @@ impl<T> Answer<T> {
             let edited = match channel {
                 Channel::Reasoning => {
                     self.undecided.clear();
-                    self.reasoning.push(&text, &mut self.masks)
+                    let window = &mut self.reasoning;
+                    pushed(window, &text, &mut self.masks, self.is_last)
                 }
                 Channel::Content => {
                     let said = match &mut self.calls {
@@ -260,7 +273,8 @@ impl<T> Answer<T> {
                     self.said += text.len();
                     let tokens = std::mem::take(&mut self.undecided);
                     self.tokens.push_back((start..self.said, tokens));
-                    let edited = self.content.push(&text, &mut self.masks);
+                    let window = &mut self.content;
+                    let edited = pushed(window, &text, &mut self.masks, self.is_last);
                     pieces.extend(self.piece(Channel::Content, edited));
                 }
                 Said::Call { name, is_custom } => {
@@ -337,4 +351,13 @@ impl<T> Answer<T> {
         };
         (!text.is_empty() || !tokens.is_empty()).then_some(Piece::Content { text, tokens })
     }
+}
+
+/// What goes out of a window that a piece comes in.
+fn pushed(window: &mut Window, text: &str, masks: &mut Masks, is_last: bool) -> Edited {
+    if is_last {
+        window.hold(text);
+        return Edited::default();
+    }
+    window.push(text, masks)
 }

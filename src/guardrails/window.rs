@@ -150,6 +150,11 @@ impl Window {
         self.go_on(found, settled, masks)
     }
 
+    /// Adds a piece that will be looked at with the next.
+    pub fn hold(&mut self, piece: &str) {
+        self.scan.add(piece);
+    }
+
     /// Adds the last piece; returns the rest.
     pub fn finish(&mut self, piece: &str, masks: &mut Masks) -> Edited {
         let mut found = self.scan.finish(piece);

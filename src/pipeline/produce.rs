@@ -16,7 +16,9 @@ use crate::calls::Tools;
 use crate::clock::Clock;
 use crate::engine::admission::Place;
 use crate::engine::registry::ServedModel;
-use crate::engine::{EngineError, Event, Generation, Prepared, TokenLogprob, TokenUsage};
+use crate::engine::{
+    EngineError, Event, FinishReason, Generation, Prepared, TokenLogprob, TokenUsage,
+};
 use crate::guardrails::{Answer, Cut, Direction, Piece};
 use crate::openai::completion::{Finish, Usage};
 use crate::records::RecordError;
@@ -37,6 +39,13 @@ pub(super) struct Keep {
     pub(super) not_if_cut: bool,
 }
 
+/// What the model has said: a piece, its end, or both.
+#[derive(Default)]
+struct Heard {
+    piece: Option<(String, Vec<TokenLogprob>)>,
+    end: Option<(FinishReason, TokenUsage)>,
+}
+
 /// An answer that is being made.
 pub(super) struct Producer {
     model: ServedModel,
@@ -52,6 +61,8 @@ pub(super) struct Producer {
     index: u32,
     /// Before `place`, so that the model is stopped before the next request is let in.
     generation: Option<Generation>,
+    /// What came with what was heard last, and is to be heard next.
+    next: Option<Result<Event, EngineError>>,
     place: Option<Arc<Place>>,
     guarded: Guarded,
     /// The choice on its way through the guards.
@@ -110,6 +121,7 @@ impl Producer {
             each,
             index: 0,
             generation: None,
+            next: None,
             place: None,
             guarded,
             has_spoken: false,
@@ -158,14 +170,14 @@ impl Producer {
     async fn make(&mut self) -> Result<Vec<Step>, Failure> {
         loop {
             self.begin().await?;
-            let mut event = self.event().await?;
+            let mut heard = self.hear().await?;
             self.flight.push([Step::Begin { index: self.index }]);
             let last = loop {
-                if let Some(last) = self.look(event).await? {
+                if let Some(last) = self.look(heard).await? {
                     break last;
                 }
                 self.flight.room().await;
-                event = self.event().await?;
+                heard = self.hear().await?;
             };
             if self.index >= self.choices {
                 return Ok(last);
@@ -176,41 +188,43 @@ impl Producer {
 
     /// Passes what the model says through the guards. Returns the steps that end the choice, if
     /// this does.
-    async fn look(&mut self, event: Event) -> Result<Option<Vec<Step>>, Failure> {
+    async fn look(&mut self, heard: Heard) -> Result<Option<Vec<Step>>, Failure> {
         let since = Instant::now();
-        match event {
-            Event::Text { text, logprobs } => {
-                self.pieces = self.pieces.saturating_add(1);
-                let pieces = self.answer.push(&text, logprobs);
-                let took = since.elapsed();
-                self.flight.tally(|tally| {
-                    // One token, until the engine's own count of the choice replaces it, so that
-                    // an answer broken off is not free.
-                    tally.output = tally.output.saturating_add(1);
-                    tally.first_text.get_or_insert(since);
-                    tally.guarding += took;
-                });
-                self.hand_out(pieces);
-                if self.answer.cut().is_none() {
-                    return Ok(None);
-                }
-                // The engine's own count will not come: it is stopped.
-                let usage = TokenUsage {
-                    prompt_tokens: u32::try_from(self.prepared.prompt.len()).unwrap_or(u32::MAX),
-                    completion_tokens: self.pieces,
-                    cached_tokens: 0,
-                };
+        let count = u32::from(heard.piece.is_some());
+        self.pieces = self.pieces.saturating_add(count);
+        let (text, logprobs) = heard.piece.unwrap_or_default();
+        let pieces = match heard.end {
+            None => self.answer.push(&text, logprobs),
+            Some(_) => self.answer.push_last(&text, logprobs),
+        };
+        let took = since.elapsed();
+        self.flight.tally(|tally| {
+            if count > 0 {
+                tally.first_text.get_or_insert(since);
+            }
+            // One token, until the engine's own count of the choice replaces it, so that an answer
+            // broken off is not free.
+            tally.output = tally.output.saturating_add(count);
+            tally.guarding += took;
+        });
+        self.hand_out(pieces);
+        match (self.answer.cut(), heard.end) {
+            (None, None) => Ok(None),
+            (None, Some((reason, usage))) => Ok(Some(self.end(reason.into(), usage).await?)),
+            (Some(_), end) => {
+                // When it is stopped, the engine's own count will not come.
+                let usage = end.map_or_else(|| self.counted(), |(_, usage)| usage);
                 Ok(Some(self.end(Finish::Stop, usage).await?))
             }
-            Event::Done {
-                finish_reason,
-                usage,
-            } => {
-                let pieces = self.answer.finish();
-                self.flight.tally(|tally| tally.guarding += since.elapsed());
-                self.hand_out(pieces);
-                Ok(Some(self.end(Finish::from(finish_reason), usage).await?))
-            }
+        }
+    }
+
+    /// What was used so far.
+    fn counted(&self) -> TokenUsage {
+        TokenUsage {
+            prompt_tokens: u32::try_from(self.prepared.prompt.len()).unwrap_or(u32::MAX),
+            completion_tokens: self.pieces,
+            cached_tokens: 0,
         }
     }
 
@@ -256,6 +270,7 @@ impl Producer {
     /// Ends a choice, and with the last one the answer.
     async fn end(&mut self, mut finish: Finish, usage: TokenUsage) -> Result<Vec<Step>, Failure> {
         self.generation = None;
+        self.next = None;
         let index = self.index;
         let is_first = index.is_multiple_of(self.each);
         let is_loop = self.answer.cut() == Some(Cut::Loop);
@@ -362,6 +377,36 @@ impl Producer {
             self.flight
                 .tally(|tally| tally.input = tally.input.saturating_add(prompt));
         }
+    }
+
+    /// Waits until the model says something. A last piece comes with the end, if that is known by
+    /// then: the guards look at it once.
+    async fn hear(&mut self) -> Result<Heard, Failure> {
+        let mut heard = Heard::default();
+        let event = match self.next.take() {
+            Some(event) => event?,
+            None => self.event().await?,
+        };
+        let text = match event {
+            Event::Text { text, logprobs } => (text, logprobs),
+            Event::Done {
+                finish_reason,
+                usage,
+            } => {
+                heard.end = Some((finish_reason, usage));
+                return Ok(heard);
+            }
+        };
+        heard.piece = Some(text);
+        let events = self.generation.as_mut().map(|it| &mut it.events);
+        match events.and_then(|events| events.try_recv().ok()) {
+            Some(Ok(Event::Done {
+                finish_reason,
+                usage,
+            })) => heard.end = Some((finish_reason, usage)),
+            next => self.next = next,
+        }
+        Ok(heard)
     }
 
     async fn event(&mut self) -> Result<Event, Failure> {
