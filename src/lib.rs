@@ -12,6 +12,7 @@ mod crowd;
 pub mod engine;
 pub mod guardrails;
 pub mod http;
+mod huge_pages;
 pub mod limits;
 pub mod metrics;
 pub mod models;

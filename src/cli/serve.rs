@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::engine::registry::Registry;
 use crate::guardrails::Encoder;
 use crate::http;
+use crate::huge_pages;
 use crate::records::Housekeeping;
 use crate::store::{DataDir, write_private};
 
@@ -78,6 +79,7 @@ where
     F: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     logging::start(&config.log);
+    huge_pages::allow(false);
     let shutdown = CancellationToken::new();
     let impatient = CancellationToken::new();
     watch_signals(shutdown.clone(), impatient.clone())?;

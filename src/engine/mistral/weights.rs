@@ -12,6 +12,7 @@ use mistralrs::{ModelDType, TokenSource};
 use super::lane::{Lane, SharedPipeline};
 use super::reuse::store::LayerState;
 use super::steer::ReadState;
+use crate::huge_pages;
 use crate::models::InstalledModel;
 
 /// A model in memory, ready to run sequences.
@@ -54,7 +55,10 @@ impl Weights {
                 return Err(fail(format!("{} is missing", path.display())));
             }
         }
-        catch_unwind(AssertUnwindSafe(|| Self::load_files(model)))
+        huge_pages::allow(true);
+        let loaded = catch_unwind(AssertUnwindSafe(|| Self::load_files(model)));
+        huge_pages::allow(false);
+        loaded
             .unwrap_or_else(|panic| Err(panic_text(&*panic)))
             .map_err(fail)
     }
