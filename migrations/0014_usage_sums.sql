@@ -1,9 +1,10 @@
 -- Sums are made of many rows at once; whoever reads them adds the rows that are not in them yet.
 CREATE TABLE usage_summed (
-    id  INTEGER PRIMARY KEY CHECK (id = 1),
-    seq INTEGER NOT NULL                                 -- rows up to this one are in the sums
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    seq    INTEGER NOT NULL,                             -- rows up to this one are in the sums
+    prunes INTEGER NOT NULL                              -- how often rows have gone, and their places with them
 ) STRICT;
-INSERT INTO usage_summed SELECT 1, coalesce(max(seq), 0) FROM usage;
+INSERT INTO usage_summed SELECT 1, coalesce(max(seq), 0), 0 FROM usage;
 
 -- A name that no model was reached by may be made up, and must not fill the sums; moderations have
 -- no tokens. A request that a limit refused has used none of it.

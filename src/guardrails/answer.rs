@@ -202,7 +202,8 @@ impl<T> Answer<T> {
     /// What goes out when the model has said this and no more: the same as after `push` and `finish`,
     /// for half of the work.
     pub fn push_last(&mut self, text: &str, tokens: Vec<T>) -> Vec<Piece<T>> {
-        self.is_last = true;
+        // What is said before a call goes out before it.
+        self.is_last = self.calls.is_none();
         let mut pieces = self.push(text, tokens);
         pieces.extend(self.finish());
         pieces

@@ -192,10 +192,10 @@ impl Producer {
         let since = Instant::now();
         let count = u32::from(heard.piece.is_some());
         self.pieces = self.pieces.saturating_add(count);
-        let (text, logprobs) = heard.piece.unwrap_or_default();
-        let pieces = match heard.end {
-            None => self.answer.push(&text, logprobs),
-            Some(_) => self.answer.push_last(&text, logprobs),
+        let pieces = match (heard.piece, heard.end) {
+            (Some((text, logprobs)), None) => self.answer.push(&text, logprobs),
+            (Some((text, logprobs)), Some(_)) => self.answer.push_last(&text, logprobs),
+            (None, _) => self.answer.finish(),
         };
         let took = since.elapsed();
         self.flight.tally(|tally| {
@@ -383,11 +383,7 @@ impl Producer {
     /// then: the guards look at it once.
     async fn hear(&mut self) -> Result<Heard, Failure> {
         let mut heard = Heard::default();
-        let event = match self.next.take() {
-            Some(event) => event?,
-            None => self.event().await?,
-        };
-        let text = match event {
+        let text = match self.event().await? {
             Event::Text { text, logprobs } => (text, logprobs),
             Event::Done {
                 finish_reason,
@@ -414,9 +410,18 @@ impl Producer {
         let Some(generation) = &mut self.generation else {
             return Err(gone().into());
         };
+        let next = self.next.take();
         let event = async {
-            let event = generation.events.recv().await;
-            event.unwrap_or_else(|| Err(gone()))
+            match next {
+                Some(next) => {
+                    tokio::task::consume_budget().await;
+                    next
+                }
+                None => {
+                    let event = generation.events.recv().await;
+                    event.unwrap_or_else(|| Err(gone()))
+                }
+            }
         };
         bounded(&self.cut, LONGEST_SILENCE, silent(), event).await
     }

@@ -307,7 +307,8 @@ async fn prune(
     .await?;
     // When the last row goes, its place is given again.
     sqlx::query!(
-        "UPDATE usage_summed SET seq = min(seq, (SELECT coalesce(max(seq), 0) FROM usage))"
+        "UPDATE usage_summed
+         SET seq = min(seq, (SELECT coalesce(max(seq), 0) FROM usage)), prunes = prunes + 1"
     )
     .execute(connection)
     .await?;

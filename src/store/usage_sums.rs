@@ -35,6 +35,20 @@ struct Sum {
     free_tokens: i64,
 }
 
+/// Rows that are in no sum yet, as they were when they were read.
+#[derive(Debug)]
+struct Pending {
+    /// Those after this one,
+    first: i64,
+    /// and this one is the last.
+    last: i64,
+    /// Their places are theirs for as long as this stays the same.
+    prunes: i64,
+    /// There are more.
+    goes_on: bool,
+    sums: Vec<Sum>,
+}
+
 /// Adds to the sums of one table; its name has to be in the query when that is checked.
 macro_rules! add {
     ($table:literal, $seconds:literal, $sums:expr, $connection:expr) => {
@@ -69,32 +83,48 @@ impl Store {
     /// # Errors
     /// When the database cannot be read or written.
     pub async fn sum_up_usage(&self) -> Result<(), StoreError> {
-        while self.sum_up_some().await? {}
+        while let Some(pending) = self.pending().await? {
+            self.add(&pending).await?;
+            if !pending.goes_on {
+                break;
+            }
+        }
         Ok(())
     }
 
-    /// Returns whether there may be more.
-    async fn sum_up_some(&self) -> Result<bool, StoreError> {
+    /// What is in no sum yet.
+    async fn pending(&self) -> Result<Option<Pending>, StoreError> {
         let marks = sqlx::query!(
-            r#"SELECT seq, (SELECT coalesce(max(seq), 0) FROM usage) AS "last!: i64"
+            r#"SELECT seq, prunes, (SELECT coalesce(max(seq), 0) FROM usage) AS "last!: i64"
                FROM usage_summed"#
         );
         let marks = marks.fetch_one(&self.reader).await?;
-        let (first, last) = (marks.seq, marks.last.min(marks.seq + AT_ONCE));
-        if last <= first {
-            return Ok(false);
+        let last = marks.last.min(marks.seq.saturating_add(AT_ONCE));
+        if last <= marks.seq {
+            return Ok(None);
         }
-        let sums = self.unsummed(last).await?;
-        let newest = sums.iter().map(|sum| sum.start).max().unwrap_or_default();
-        let sums = to_json(&sums);
+        Ok(Some(Pending {
+            first: marks.seq,
+            prunes: marks.prunes,
+            last,
+            goes_on: last < marks.last,
+            sums: self.unsummed(last).await?,
+        }))
+    }
+
+    /// Adds to the sums, unless another process has.
+    async fn add(&self, pending: &Pending) -> Result<(), StoreError> {
+        let starts = pending.sums.iter().map(|sum| sum.start);
+        let newest = starts.max().unwrap_or_default();
+        let sums = to_json(&pending.sums);
         let mut writing = self.writing().await?;
         let mut transaction = writing.connection().begin_with("BEGIN IMMEDIATE").await?;
         let moved = sqlx::query!(
-            "UPDATE usage_summed SET seq = ?1 WHERE seq = ?2",
-            last,
-            first
+            "UPDATE usage_summed SET seq = ?1 WHERE seq = ?2 AND prunes = ?3",
+            pending.last,
+            pending.first,
+            pending.prunes
         );
-        // Otherwise another process has summed them up.
         if moved.execute(&mut *transaction).await?.rows_affected() == 1 {
             add!("usage_minutes", 60, sums, transaction);
             add!("usage_hours", 3600, sums, transaction);
@@ -112,7 +142,7 @@ impl Store {
         }
         transaction.commit().await?;
         writing.done();
-        Ok(true)
+        Ok(())
     }
 
     /// The rows up to this one that are in no sum yet, by the minute.
@@ -203,5 +233,60 @@ impl Store {
             nanousd_day: count(days.nanousd_day),
             nanousd_month: count(days.nanousd_month),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::records::{Actor, Outcome, UsageRow};
+
+    const NOW: i64 = 20_000 * 86_400;
+
+    async fn used(store: &Store, id: &str) {
+        let row = UsageRow {
+            request_id: id.into(),
+            created_at_ms: NOW * 1000,
+            api_key_id: "key_1".into(),
+            project_id: "proj_1".into(),
+            user_id: None,
+            model: "m".into(),
+            endpoint: "chat.completions".into(),
+            stream: false,
+            status: 200,
+            outcome: Outcome::Completed,
+            finish_reason: None,
+            error: None,
+            input_tokens: 10,
+            output_tokens: 2,
+            cached_tokens: 0,
+            queue_ms: 0,
+            first_token_ms: None,
+            duration_ms: 1,
+            cost_nanousd: 0,
+            guardrails: None,
+            cache: None,
+        };
+        store.insert_usage(&[&row]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_another_process_has_summed_up_and_removed_is_not_added_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("microllm.db")).await.unwrap();
+        used(&store, "req_1").await;
+        let late = store.pending().await.unwrap().unwrap();
+
+        let by = Actor::server(&Clock::system());
+        let until = (NOW + 1) * 1000;
+        assert_eq!(store.prune_usage(until, 10, &by, None).await.unwrap(), 1);
+        // The place of the row that is gone.
+        used(&store, "req_2").await;
+        store.add(&late).await.unwrap();
+        store.sum_up_usage().await.unwrap();
+
+        let used = store.used_before(&Scope::Organization, NOW, NOW, NOW);
+        assert_eq!(used.await.unwrap().requests_day, 2);
     }
 }
