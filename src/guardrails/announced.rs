@@ -58,7 +58,6 @@ impl Announcement {
 /// What tells which regular expressions are worth looking for, by their places.
 #[derive(Default)]
 pub(super) struct Announced {
-    words: usize,
     literals: Option<AhoCorasick>,
     /// For each literal, whose it is.
     of: Vec<usize>,
@@ -78,8 +77,7 @@ struct Crowd {
 
 impl Announced {
     pub(super) fn of<'a>(all: impl ExactSizeIterator<Item = &'a Announcement>) -> Self {
-        let words = all.len().div_ceil(64);
-        let mut always = vec![0; words];
+        let mut always = vec![0; all.len().div_ceil(64)];
         let (mut literals, mut of) = (Vec::new(), Vec::new());
         let mut together = Vec::new();
         for (which, announcement) in all.enumerate() {
@@ -109,7 +107,6 @@ impl Announced {
                 .for_each(|(which, _)| set(&mut always, *which));
         }
         Self {
-            words,
             literals: automaton.ok(),
             of,
             crowd,
@@ -120,7 +117,6 @@ impl Announced {
     /// Those that may match from `first` on, a bit for each.
     pub(super) fn within(&self, text: &str, first: usize) -> Vec<u64> {
         let mut bits = self.always.clone();
-        bits.resize(self.words, 0);
         let rest = text.get(first..).unwrap_or(text);
         if let Some(literals) = &self.literals {
             for literal in literals.find_overlapping_iter(rest) {

@@ -138,7 +138,7 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::limits::Scope;
     use crate::records::{Actor, Outcome, UsageRow};
@@ -151,7 +151,7 @@ mod tests {
         Store::open(&dir.join("microllm.db")).await.unwrap()
     }
 
-    fn row(at: i64, model: &str) -> UsageRow {
+    pub(in crate::store) fn row(at: i64, model: &str) -> UsageRow {
         UsageRow {
             request_id: format!("req_{}", uuid::Uuid::new_v4()),
             created_at_ms: at * 1000 + 999,

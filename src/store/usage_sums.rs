@@ -11,8 +11,8 @@ use crate::limits::{Scope, Used};
 
 /// For how long usage is known by the minute, in seconds.
 pub const MINUTES_KEPT: i64 = 8 * 86_400;
-/// Rows worth summing up: each reader goes through those that are in no sum yet, in a millisecond
-/// or two.
+/// Rows worth summing up: each reader goes through those that are in no sum yet, which takes some
+/// milliseconds.
 pub const WORTH_SUMMING: usize = 4096;
 /// Rows that are summed up at once at most; there are more only after sums have failed for long.
 const AT_ONCE: i64 = 16_384;
@@ -240,49 +240,23 @@ impl Store {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::records::{Actor, Outcome, UsageRow};
+    use crate::records::Actor;
+    use crate::store::usage_read::tests::row;
 
     const NOW: i64 = 20_000 * 86_400;
-
-    async fn used(store: &Store, id: &str) {
-        let row = UsageRow {
-            request_id: id.into(),
-            created_at_ms: NOW * 1000,
-            api_key_id: "key_1".into(),
-            project_id: "proj_1".into(),
-            user_id: None,
-            model: "m".into(),
-            endpoint: "chat.completions".into(),
-            stream: false,
-            status: 200,
-            outcome: Outcome::Completed,
-            finish_reason: None,
-            error: None,
-            input_tokens: 10,
-            output_tokens: 2,
-            cached_tokens: 0,
-            queue_ms: 0,
-            first_token_ms: None,
-            duration_ms: 1,
-            cost_nanousd: 0,
-            guardrails: None,
-            cache: None,
-        };
-        store.insert_usage(&[&row]).await.unwrap();
-    }
 
     #[tokio::test]
     async fn what_another_process_has_summed_up_and_removed_is_not_added_again() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("microllm.db")).await.unwrap();
-        used(&store, "req_1").await;
+        store.insert_usage(&[&row(NOW, "m")]).await.unwrap();
         let late = store.pending().await.unwrap().unwrap();
 
         let by = Actor::server(&Clock::system());
         let until = (NOW + 1) * 1000;
         assert_eq!(store.prune_usage(until, 10, &by, None).await.unwrap(), 1);
         // The place of the row that is gone.
-        used(&store, "req_2").await;
+        store.insert_usage(&[&row(NOW, "m")]).await.unwrap();
         store.add(&late).await.unwrap();
         store.sum_up_usage().await.unwrap();
 

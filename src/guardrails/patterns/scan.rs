@@ -122,7 +122,10 @@ impl Scan {
             announced: patterns.announced.within(text, first),
         };
         let original = look(&self.text);
-        let is_folded = self.text != self.folded.as_str();
+        // Borders of words are seen from the byte before.
+        let near = first.saturating_sub(1);
+        let (here, there) = (self.text.as_bytes(), self.folded.as_str().as_bytes());
+        let is_folded = here.get(near..) != there.get(near..);
         let folded = is_folded.then(|| look(self.folded.as_str()));
         let folded = folded.as_ref().unwrap_or(&original);
         let all = patterns.all.iter().zip(&mut self.next).zip(&mut desk);
