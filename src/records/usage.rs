@@ -16,7 +16,8 @@ const BATCH: usize = 512;
 /// Hands rows to the one task that writes them, many to a transaction. Cheap to clone.
 ///
 /// While a batch is on its way to the disk the next one gathers, so there is no artificial delay:
-/// alone, a row costs one transaction; in a crowd, many share the cost of one.
+/// alone, a row costs one transaction; in a crowd, many share the cost of one, and no more than
+/// half of it waits for the disk while the rest is worked for.
 #[derive(Debug, Clone)]
 pub struct UsageRecorder {
     queue: mpsc::Sender<Job>,
@@ -117,13 +118,15 @@ async fn write_batches(store: Store, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(BATCH);
     // How many an earlier process left is not known.
     let mut unsummed = WORTH_SUMMING;
+    let mut taken = 0;
     let mut summing: Option<JoinHandle<()>> = None;
     loop {
         if unsummed >= WORTH_SUMMING && summing.as_ref().is_none_or(JoinHandle::is_finished) {
             unsummed = 0;
             summing = Some(tokio::spawn(sum_up(store.clone())));
         }
-        let taken = gather(&mut jobs, &mut batch, BATCH).await;
+        let most = half(taken, jobs.len());
+        taken = gather(&mut jobs, &mut batch, most).await;
         if taken == 0 {
             return;
         }
@@ -141,6 +144,13 @@ async fn write_batches(store: Store, mut jobs: mpsc::Receiver<Job>) {
             return;
         }
     }
+}
+
+/// How many rows to wait for, `last` having been written and `waiting` being there: half of those
+/// who come and go. If all of them waited for the disk at once, the processors would wait with them.
+fn half(last: usize, waiting: usize) -> usize {
+    let half = last.saturating_add(waiting) / 2;
+    half.max(waiting).clamp(1, BATCH)
 }
 
 async fn sum_up(store: Store) {
