@@ -3,7 +3,7 @@ use std::ops::Range;
 use super::normalize::is_unseen;
 
 /// A text as patterns look at it: without characters that nobody sees, and with ASCII for digits,
-/// blanks, dashes and full-width forms that look alike. Character by character, so that a text may
+/// blanks (all of Unicode's), dashes and full-width forms that look alike. Character by character, so that a text may
 /// come in pieces.
 #[derive(Debug, Default)]
 pub struct Folded {
@@ -69,7 +69,10 @@ fn fold(c: char) -> Option<char> {
         '\u{6f0}'..='\u{6f9}' => ascii(0x6f0, '0'),
         '\u{966}'..='\u{96f}' => ascii(0x966, '0'),
         '\u{1d7ce}'..='\u{1d7ff}' => char::from_digit((u32::from(c) - 0x1d7ce) % 10, 10),
-        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => Some(' '),
+        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => {
+            Some(' ')
+        }
+        '\u{85}' | '\u{2028}' | '\u{2029}' => Some('\n'),
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' => Some('-'),
         '\u{2024}' => Some('.'),
         _ => Some(c),
@@ -89,6 +92,7 @@ mod tests {
             ("٤٢ é\u{a0}ü", "42 é ü"),
             ("𝟙𝟚−３", "12-3"),
             ("\u{e0041}a\u{feff}", "a"),
+            ("a\u{1680}b\u{85}c\u{2028}d\u{2029}e", "a b\nc\nd\ne"),
         ] {
             let mut whole = Folded::default();
             whole.push(original);

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use regex_automata::hybrid::dfa::{Cache, DFA};
-use regex_automata::meta::{self, Regex};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
 
+use super::search::{Search, SearchCache, lazy, nfa};
 use super::{LONGEST_MATCH, Pattern, PatternError};
 use crate::guardrails::GuardName;
 use crate::guardrails::announced::Announcement;
@@ -15,7 +15,7 @@ use crate::guardrails::announced::Announcement;
 /// What looking for a pattern takes to write on: nothing as long as there is nothing to look for.
 #[derive(Default)]
 pub(super) struct Scratch {
-    search: Option<meta::Cache>,
+    search: Option<SearchCache>,
     ahead: Option<Cache>,
 }
 
@@ -24,8 +24,8 @@ pub(super) struct Compiled {
     /// Browsers and terminals read what stands there, not what it looks like.
     pub(super) is_original: bool,
     pub(super) announcement: Announcement,
-    /// The form without its run.
-    regex: Regex,
+    /// For the form without its run.
+    search: Search,
     /// Bytes that it matches at most.
     longest: usize,
     run: Option<Run>,
@@ -53,32 +53,30 @@ impl Compiled {
                 "it may match more than {LONGEST_MATCH} bytes"
             )));
         };
-        let written = form.to_string();
-        // The other ways to search are for captures.
-        let ways = meta::Config::new().onepass(false).backtrack(false);
-        let regex = Regex::builder().configure(ways).build(&written);
-        let regex = regex.map_err(|error| wrong(error.to_string()))?;
-        let ahead = DFA::builder()
-            .configure(
-                DFA::config()
-                    .match_kind(MatchKind::All)
-                    .skip_cache_capacity_check(true),
-            )
-            .build(&written)
-            .map_err(|error| wrong(error.to_string()))?;
+        let automaton = nfa(&form, false).map_err(|error| wrong(error.to_string()))?;
+        let ahead = lazy(MatchKind::All).build_from_nfa(automaton.clone());
+        let ahead = ahead.map_err(|error| wrong(error.to_string()))?;
         let begins = begins(&ahead);
-        let announcement = match Announcement::by_literals(&form) {
+        let literals = Announcement::by_literals(&form);
+        // What comes with rare literals is looked for in few texts.
+        let search = match &literals {
+            Some(_) => None,
+            None => Search::accelerated(&form).map_err(|error| wrong(error.to_string()))?,
+        };
+        let announcement = match literals {
             Some(literals) => literals,
-            // It is looked for quickly as it is.
-            None if regex.is_accelerated() => Announcement::None,
-            None if is_of_digits(&ahead) => Announcement::None,
-            None => Announcement::Together(written),
+            None if search.is_some() || is_of_digits(&ahead) => Announcement::None,
+            None => Announcement::Together(form.to_string()),
+        };
+        let search = match search {
+            Some(search) => search,
+            None => Search::automata(&form, automaton).map_err(|error| wrong(error.to_string()))?,
         };
         Ok(Self {
             pattern,
             is_original: pattern.guard == GuardName::Output,
             announcement,
-            regex,
+            search,
             longest,
             run,
             ahead,
@@ -94,11 +92,9 @@ impl Compiled {
         from: usize,
     ) -> Option<Range<usize>> {
         let input = Input::new(text).span(from..text.len());
-        let cache = scratch
-            .search
-            .get_or_insert_with(|| self.regex.create_cache());
-        let found = self.regex.search_with(cache, &input);
-        found.map(|found| found.range())
+        let new = || self.search.new_cache();
+        self.search
+            .find(scratch.search.get_or_insert_with(new), &input)
     }
 
     /// The first position from `from` on where a match may begin that more text could make, or

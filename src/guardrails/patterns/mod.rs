@@ -6,6 +6,7 @@
 mod begins;
 mod compiled;
 mod scan;
+mod search;
 #[cfg(test)]
 mod tests;
 

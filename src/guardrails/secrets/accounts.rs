@@ -20,14 +20,14 @@ pub(super) static PATTERNS: [Pattern; 7] = [
     // What SQL gives a user: IDENTIFIED BY 'x', PASSWORD 'x', PASSWORD('x').
     secret(
         "password",
-        r#"(?i-u:identified[ \t]{1,3}(?:with[ \t]{1,3}[a-z0-9_]{1,32}[ \t]{1,3})?(?:by|as)(?:[ \t]{1,3}password)?|(?-u:\b)password)[ \t(]{1,3}['"][^'"\r\n\s]{4,64}['"]"#,
+        r#"(?i-u:identified[ \t]{1,3}(?:with[ \t]{1,3}[a-z0-9_]{1,32}[ \t]{1,3})?(?:by|as)(?:[ \t]{1,3}password)?|(?-u:\b)password)[ \t(]{1,3}['"][^'"[:space:]]{4,64}['"]"#,
         quoted,
     ),
     // A line of .pgpass: host:port:database:user:password.
     // https://www.postgresql.org/docs/current/libpq-pgpass.html
     secret(
         "password",
-        r"(?-u:\b)[A-Za-z*][A-Za-z0-9.*-]{0,64}:(?:[0-9]{4,5}|\*):[^\s:/]{1,32}:[^\s:/]{1,32}:[^\x00-\x20:]{5,}",
+        r"(?-u:\b)[A-Za-z*][A-Za-z0-9.*-]{0,64}:(?:[0-9]{4,5}|\*):[^[:space:]:/]{1,32}:[^[:space:]:/]{1,32}:[^\x00-\x20:]{5,}",
         |candidate| at(candidate, candidate.text.rfind(':')? + 1, 0.6),
     ),
     // What crypt(3) makes of a password, as in /etc/shadow and htpasswd: it can be guessed.
@@ -42,13 +42,13 @@ pub(super) static PATTERNS: [Pattern; 7] = [
     // What docker, npm and others keep: base64 of name and password.
     secret(
         "basic_auth",
-        r#"(?:"_?auth"\s{0,3}:\s{0,3}"|(?-u:\b)_auth[ \t]{0,2}=[ \t]{0,2})[A-Za-z0-9+/_=-]{8,}"#,
+        r#"(?:"_?auth"[[:space:]]{0,3}:[[:space:]]{0,3}"|(?-u:\b)_auth[ \t]{0,2}=[ \t]{0,2})[A-Za-z0-9+/_=-]{8,}"#,
         docker,
     ),
     // "login admin:hunter2", "credentials are root / hunter2"
     secret(
         "password",
-        r#"(?-u:\b)(?:(?i-u:log[ -]?ins?(?:[ ]data)?|credentials?|creds?|account)(?:[ \t](?:is|are|with|as|using|to|for[ ][A-Za-z]{1,16}))?[ \t]{0,2}[:=]?\s{1,2}["'`]?[A-Za-z][A-Za-z0-9._@\\-]{1,40}["'`]?(?:[/|]|(?::|[ \t]{1,2}[/|:-][ \t]{1,2}))|(?i-u:root|admin|administrator|sysadmin)["'`]?(?::|[ \t]{1,2}[/|:-][ \t]{1,2}))["'`]?[^\x00-\x20"'`<>,;/:][^\x00-\x20"'`<>,;]{4,}"#,
+        r#"(?-u:\b)(?:(?i-u:log[ -]?ins?(?:[ ]data)?|credentials?|creds?|account)(?:[ \t](?:is|are|with|as|using|to|for[ ][A-Za-z]{1,16}))?[ \t]{0,2}[:=]?[[:space:]]{1,2}["'`]?[A-Za-z][A-Za-z0-9._@\\-]{1,40}["'`]?(?:[/|]|(?::|[ \t]{1,2}[/|:-][ \t]{1,2}))|(?i-u:root|admin|administrator|sysadmin)["'`]?(?::|[ \t]{1,2}[/|:-][ \t]{1,2}))["'`]?[^\x00-\x20"'`<>,;/:][^\x00-\x20"'`<>,;]{4,}"#,
         beside,
     ),
 ];

@@ -28,7 +28,7 @@ pub(super) static PATTERNS: [Pattern; 44] = [
     mixed("google_oauth_token", r"(?-u:\b)1//0[A-Za-z0-9_-]{40,}"),
     secret(
         "gcp_service_account",
-        r#"private_key_id\\?["']?\s{0,3}[:=]\s{0,3}\\?["']?[a-f0-9]{40}(?-u:\b)"#,
+        r#"private_key_id\\?["']?[[:space:]]{0,3}[:=][[:space:]]{0,3}\\?["']?[a-f0-9]{40}(?-u:\b)"#,
         |candidate| last(candidate, 40),
     ),
     secret(
@@ -47,7 +47,7 @@ pub(super) static PATTERNS: [Pattern; 44] = [
     token("heroku_key", r"(?-u:\b)HRKU-[A-Za-z0-9_-]{36,}"),
     secret(
         "heroku_key",
-        r#"(?i:heroku)[A-Za-z0-9_ .-]{0,24}["']?\s{0,3}(?:=>|[:=>]|is)?\s{0,3}["']?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"#,
+        r#"(?i:heroku)[A-Za-z0-9_ .-]{0,24}["']?[[:space:]]{0,3}(?:=>|[:=>]|is)?[[:space:]]{0,3}["']?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"#,
         |candidate| last(candidate, 36),
     ),
     token(
@@ -56,7 +56,7 @@ pub(super) static PATTERNS: [Pattern; 44] = [
     ),
     secret(
         "cloudflare_key",
-        r#"(?i:cloudflare|CF_API)[A-Za-z0-9_ .-]{0,24}["']?\s{0,3}(?:=>|[:=>]|is)?\s{0,3}["']?(?:[A-Za-z0-9_-]{40}|[a-f0-9]{37})(?-u:\b)"#,
+        r#"(?i:cloudflare|CF_API)[A-Za-z0-9_ .-]{0,24}["']?[[:space:]]{0,3}(?:=>|[:=>]|is)?[[:space:]]{0,3}["']?(?:[A-Za-z0-9_-]{40}|[a-f0-9]{37})(?-u:\b)"#,
         last_word,
     ),
     token("databricks_token", r"(?-u:\b)d(?:api|kea|ose)[a-f0-9]{32,}"),

@@ -8,12 +8,12 @@ use super::{DISTINCT, STAND_IN, check, letters, random, secret};
 pub(super) static PATTERNS: [Pattern; 9] = [
     secret(
         "connection_string",
-        r#"(?i:(?-u:\b)(?:postgres(?:ql)?|mysqlx?|mariadb|mongodb|rediss?|valkeys?|amqps?|mssql|sqlserver|oracle|db2|clickhouse|cockroachdb|snowflake|cassandra|neo4j|bolt|couchbases?|influxdb|nats|kafka|mqtts?|stomp|ldaps?|smtps?|imaps?|s?ftps?|ssh|smb|rtsps?|vnc|redshift|trino|presto|hive|elasticsearch)(?:\+[a-z0-9_]{1,12}){0,2})://[^\s:@/"'<>`]{0,128}:[^\s@/"'<>`]{1,256}@[^\s"'<>`]{1,4}"#,
+        r#"(?i:(?-u:\b)(?:postgres(?:ql)?|mysqlx?|mariadb|mongodb|rediss?|valkeys?|amqps?|mssql|sqlserver|oracle|db2|clickhouse|cockroachdb|snowflake|cassandra|neo4j|bolt|couchbases?|influxdb|nats|kafka|mqtts?|stomp|ldaps?|smtps?|imaps?|s?ftps?|ssh|smb|rtsps?|vnc|redshift|trino|presto|hive|elasticsearch)(?:\+[a-z0-9_]{1,12}){0,2})://[^[:space:]:@/"'<>`]{0,128}:[^[:space:]@/"'<>`]{1,256}@[^[:space:]"'<>`]{1,4}"#,
         address,
     ),
     secret(
         "url_password",
-        r#"(?i:(?-u:\b)(?:https?|git|svn|wss?|socks5h?|proxy)(?:\+[a-z]{1,8})?)://[^\s:@/"'<>`]{0,128}:[^\s@/"'<>`]{1,256}@[^\s"'<>`]{1,4}"#,
+        r#"(?i:(?-u:\b)(?:https?|git|svn|wss?|socks5h?|proxy)(?:\+[a-z]{1,8})?)://[^[:space:]:@/"'<>`]{0,128}:[^[:space:]@/"'<>`]{1,256}@[^[:space:]"'<>`]{1,4}"#,
         address,
     ),
     // RFC 7617
@@ -48,7 +48,7 @@ pub(super) static PATTERNS: [Pattern; 9] = [
     ),
     secret(
         "password",
-        r#"(?-u:\b)(?:curl|wget|http)[^\n]{0,120}?[ \t](?:-u|--user)[ =]{0,3}["']?[^\s:"'$<{]{1,64}:[^\x00-\x20"']{4,}"#,
+        r#"(?-u:\b)(?:curl|wget|http)[^\n]{0,120}?[ \t](?:-u|--user)[ =]{0,3}["']?[^[:space:]:"'$<{]{1,64}:[^\x00-\x20"']{4,}"#,
         |candidate| after(candidate, candidate.text.rfind(':')? + 1),
     ),
     secret(

@@ -19,7 +19,7 @@ pub(super) static PATTERNS: [Pattern; 7] = [
     // RFC 7468, RFC 9580, and what is put before the key in older forms.
     secret(
         "private_key",
-        r#"-----BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)?-----(?:[\s\\nr"+]{1,12}(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject)[^\n]{0,100}){0,5}[A-Za-z0-9+/= \t\r\n\\"',]*"#,
+        r#"-----BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)?-----(?:[[:space:]\\nr"+]{1,12}(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject)[^\n]{0,100}){0,5}[A-Za-z0-9+/= \t\r\n\\"',]*"#,
         pem,
     ),
     secret(
@@ -29,7 +29,7 @@ pub(super) static PATTERNS: [Pattern; 7] = [
     ),
     secret(
         "private_key",
-        r#""(?:d|k)"\s{0,3}:\s{0,3}"[A-Za-z0-9_-]{22,}"#,
+        r#""(?:d|k)"[[:space:]]{0,3}:[[:space:]]{0,3}"[A-Za-z0-9_-]{22,}"#,
         web_key,
     ),
     secret(

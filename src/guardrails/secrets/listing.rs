@@ -11,7 +11,7 @@ macro_rules! listed {
         concat!(
             $name,
             // <add key="x" value="y"/>, - name: x, value: y, <name>x</name><value>y</value>
-            r#"[A-Za-z0-9_.-]{0,24}["']?(?:</[A-Za-z:]{1,16}>\s{0,24}<[A-Za-z:]{1,16}>|[ ,;{>]{0,3}\s{0,24}["']?(?i-u:value|default(?:value)?|content|secret)["']?[ \t]{0,2}[:=][ \t]{0,2})["']?[^\x00-\x20"'`<>,;][^\x00-\x20"'`<>,;]*"#
+            r#"[A-Za-z0-9_.-]{0,24}["']?(?:</[A-Za-z:]{1,16}>[[:space:]]{0,24}<[A-Za-z:]{1,16}>|[ ,;{>]{0,3}[[:space:]]{0,24}["']?(?i-u:value|default(?:value)?|content|secret)["']?[ \t]{0,2}[:=][ \t]{0,2})["']?[^\x00-\x20"'`<>,;][^\x00-\x20"'`<>,;]*"#
         )
     };
 }

@@ -12,7 +12,7 @@ macro_rules! said {
     ($name:expr) => {
         concat!(
             $name,
-            r#"[A-Za-z0-9_-]{0,12}[)"'`*]{0,3}(?:[ \t]{1,2}[A-Za-z0-9'_./@()-]{1,32}){0,6}?(?:[ \t]{1,2}(?i:is|was|are|be|to|as|ist|est|es|é|lautet|set to)(?:[ \t](?i:now|currently|still|just|actually|again|simply|literally|this|following|set to|changed to))?[:=]?|:)\s{1,2}["'`*(]{0,3}[^\x00-\x20"'`<>*(][^\x00-\x20"'`<>]*"#
+            r#"[A-Za-z0-9_-]{0,12}[)"'`*]{0,3}(?:[ \t]{1,2}[A-Za-z0-9'_./@()-]{1,32}){0,6}?(?:[ \t]{1,2}(?i:is|was|are|be|to|as|ist|est|es|é|lautet|set to)(?:[ \t](?i:now|currently|still|just|actually|again|simply|literally|this|following|set to|changed to))?[:=]?|:)[[:space:]]{1,2}["'`*(]{0,3}[^\x00-\x20"'`<>*(][^\x00-\x20"'`<>]*"#
         )
     };
 }

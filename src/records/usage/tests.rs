@@ -166,3 +166,16 @@ async fn a_database_that_cannot_grow_fails_the_commit_and_recovers() {
     recorder.commit(big).await.unwrap();
     assert_eq!(ids(&store).await, ["req_1", "req_2"]);
 }
+
+#[test]
+fn a_crowd_settles_into_two_halves_and_nobody_waits_for_company() {
+    // Alone, and the first of many.
+    assert_eq!(half(0, 0), 1);
+    assert_eq!(half(1, 0), 1);
+    // All at once, then one half while the other is written.
+    assert_eq!(half(16, 0), 8);
+    assert_eq!(half(8, 8), 8);
+    // Whoever is there is not left behind.
+    assert_eq!(half(1, 15), 15);
+    assert_eq!(half(BATCH, 4 * BATCH), BATCH);
+}
