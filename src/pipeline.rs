@@ -232,7 +232,7 @@ async fn answer(
             model: &info.id,
             fingerprint: &info.system_fingerprint,
             context_length: info.context_length,
-            policy: &policy.digest,
+            policy: &app.guardrails.digest(&policy),
             messages: &asked.generate.messages,
             raw: &asked.raw,
             tools: &asked.generate.tools,

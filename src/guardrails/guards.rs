@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use hmac::{Hmac, Mac};
@@ -182,6 +183,15 @@ impl Guardrails {
         lacking.map(|policy| policy.name.as_str())
     }
 
+    /// A policy's digest, for records and for what is kept of answers; another one from when texts are
+    /// read by the encoder as well.
+    pub fn digest<'a>(&self, policy: &'a Policy) -> Cow<'a, str> {
+        match self.uses_encoder(policy) {
+            true => Cow::Owned(format!("{}+encoder", policy.digest)),
+            false => Cow::Borrowed(&policy.digest),
+        }
+    }
+
     /// The policies.
     pub fn policies(&self) -> &Policies {
         &self.0.policies
@@ -288,6 +298,10 @@ impl Guardrails {
 
     /// Whether a policy's look at texts takes more than some hundred microseconds for each KiB.
     pub fn is_slow(&self, policy: &Policy) -> bool {
+        self.uses_encoder(policy)
+    }
+
+    fn uses_encoder(&self, policy: &Policy) -> bool {
         policy.encoder() != UseEncoder::Off && self.0.encoder.get().is_some()
     }
 }

@@ -129,7 +129,7 @@ impl Guarded {
             guardrails: app.guardrails.clone(),
             notes: Notes {
                 policy: policy.name.clone(),
-                digest: policy.digest.clone(),
+                digest: app.guardrails.digest(&policy).into_owned(),
                 action: Action::Allow,
                 input: BTreeMap::new(),
                 output: BTreeMap::new(),
@@ -344,7 +344,7 @@ impl Guarded {
         let event = AuditEvent::about("guardrail.blocked", &self.request_id)
             .in_project(&self.project_id)
             .with("policy", self.policy.name.clone())
-            .with("policy_digest", self.policy.digest.clone())
+            .with("policy_digest", self.notes.digest.clone())
             .with("direction", serde_json::json!(way))
             .with("guard", serde_json::json!(blocked.guard))
             .with("kind", blocked.kind);

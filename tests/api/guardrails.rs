@@ -612,6 +612,28 @@ async fn what_an_encoder_cannot_read_does_not_pass() {
 }
 
 #[tokio::test]
+async fn what_no_encoder_has_read_is_not_given_again_once_there_is_one() {
+    let (server, _dir) = guarded("[injection]\nencoder = 'installed'").await;
+    let body = with(ask("echo", "Hello."), json!({"temperature": 0}));
+    let status = async || {
+        let response = server.chat(&body).send().await.expect("a response");
+        response.headers()["x-microllm-cache-status"].clone()
+    };
+    assert_eq!(status().await, "MISS");
+    assert_eq!(status().await, "HIT");
+    server.app.guardrails.set_encoder(Arc::new(Broken));
+    assert_eq!(status().await, "MISS");
+    let rows = server.rows().await;
+    let digests = rows.iter().filter_map(|row| {
+        let verdict: Value = serde_json::from_str(row.guardrails.as_ref()?).expect("json");
+        Some(verdict["digest"].as_str().expect("text").to_owned())
+    });
+    let digests: Vec<_> = digests.collect();
+    let (first, last) = (&digests[0], &digests[digests.len() - 1]);
+    assert_eq!(*last, format!("{first}+encoder"));
+}
+
+#[tokio::test]
 async fn a_policy_that_needs_an_encoder_does_not_hold_without_one() {
     let (server, dir) = guarded("[injection]\nencoder = 'installed'").await;
     let file = dir.path().join("mine.toml");
