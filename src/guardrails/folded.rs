@@ -3,8 +3,8 @@ use std::ops::Range;
 use super::normalize::is_unseen;
 
 /// A text as patterns look at it: without characters that nobody sees, and with ASCII for digits,
-/// blanks (all of Unicode's), dashes and full-width forms that look alike. Character by character, so that a text may
-/// come in pieces.
+/// blanks (all of Unicode's), dashes and full-width forms that look alike. Character by character, so
+/// that a text may come in pieces.
 #[derive(Debug, Default)]
 pub struct Folded {
     text: String,

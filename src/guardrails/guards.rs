@@ -302,6 +302,8 @@ impl Guardrails {
     }
 
     fn uses_encoder(&self, policy: &Policy) -> bool {
-        policy.encoder() != UseEncoder::Off && self.0.encoder.get().is_some()
+        let looks = |way| policy.looks(GuardName::Injection, way);
+        let is_asked = looks(Direction::Input) || looks(Direction::Output);
+        is_asked && policy.encoder() != UseEncoder::Off && self.0.encoder.get().is_some()
     }
 }

@@ -16,8 +16,8 @@ const BATCH: usize = 512;
 /// Hands rows to the one task that writes them, many to a transaction. Cheap to clone.
 ///
 /// While a batch is on its way to the disk the next one gathers, so there is no artificial delay:
-/// alone, a row costs one transaction; in a crowd, many share the cost of one, and no more than
-/// half of it waits for the disk while the rest is worked for.
+/// alone, a row costs one transaction; in a crowd, many share the cost of one, half of it at a time,
+/// so that the rest is worked for while the disk is waited for.
 #[derive(Debug, Clone)]
 pub struct UsageRecorder {
     queue: mpsc::Sender<Job>,
@@ -146,8 +146,9 @@ async fn write_batches(store: Store, mut jobs: mpsc::Receiver<Job>) {
     }
 }
 
-/// How many rows to wait for, `last` having been written and `waiting` being there: half of those
-/// who come and go. If all of them waited for the disk at once, the processors would wait with them.
+/// How many rows to take at most, `last` having been written and `waiting` being there: all of these,
+/// or half of those who come and go. If all of them waited for the disk at once, the processors would
+/// wait with them; with nobody there when a batch is done it is less and less, until somebody is.
 fn half(last: usize, waiting: usize) -> usize {
     let half = last.saturating_add(waiting) / 2;
     half.max(waiting).clamp(1, BATCH)

@@ -37,7 +37,7 @@ pub(super) struct Compiled {
 }
 
 /// Bytes that a match goes on with; of characters beyond ASCII all or none.
-type Run = Box<[bool; 256]>;
+pub(super) type Run = Box<[bool; 256]>;
 
 impl Compiled {
     pub(super) fn new(pattern: &'static Pattern) -> Result<Self, PatternError> {
@@ -193,7 +193,7 @@ fn goes_on(ahead: &DFA, cache: &mut Cache, before: &str, bytes: &[u8]) -> bool {
 }
 
 /// Takes an endless repetition of a class off the end.
-fn without_run(form: Hir) -> (Hir, Option<Run>) {
+pub(super) fn without_run(form: Hir) -> (Hir, Option<Run>) {
     let HirKind::Concat(parts) = form.kind() else {
         return (form, None);
     };

@@ -109,7 +109,8 @@ impl Patterns {
         Self::default().and(patterns)
     }
 
-    /// These and more. What they take in memory, which is much, they take once.
+    /// These and more. What they take in memory, which is much, they take once. Once only: what is
+    /// added shares what it takes to look for it with whatever else was added, by its place.
     ///
     /// # Errors
     /// As [`Patterns::new`].

@@ -14,9 +14,9 @@ pub(super) type Broken = Box<dyn std::error::Error>;
 
 /// Tells where a pattern matches first.
 pub(super) enum Search {
-    /// Byte by byte.
+    /// Byte by byte, from where a match may begin on.
     Automata(Box<hybrid::regex::Regex>),
-    /// Jumping to where a match may be. It takes several times the memory.
+    /// Jumping to what any match has within. It takes several times the memory.
     Accelerated(meta::Regex),
 }
 
@@ -31,7 +31,7 @@ pub(super) fn nfa(form: &Hir, reversed: bool) -> Result<NFA, Broken> {
     let config = thompson::Config::new()
         .which_captures(WhichCaptures::None)
         .reverse(reversed)
-        // Of characters that are read from their end.
+        // Classes of characters are large when they are read from their end, unless shrunk.
         .shrink(reversed);
     let mut compiler = thompson::Compiler::new();
     Ok(compiler.configure(config).build_from_hir(form)?)
@@ -76,12 +76,15 @@ impl Search {
         }
     }
 
-    /// The first match in the input. A cache of another search is of no use and replaced.
+    /// The first match in the input. `cache` is one of this search: of another, what is found is not
+    /// known.
     pub(super) fn find(&self, cache: &mut SearchCache, input: &Input<'_>) -> Option<Range<usize>> {
         let found = match (self, &mut *cache) {
-            // It gives up on nothing: no bytes make it, and no number of states.
             (Self::Automata(regex), SearchCache::Automata(cache)) => {
-                regex.try_search(cache, input).ok().flatten()
+                let found = regex.try_search(cache, input);
+                // It gives up on nothing: `lazy` names no bytes for it, and no number of states.
+                debug_assert!(found.is_ok());
+                found.ok().flatten()
             }
             (Self::Accelerated(regex), SearchCache::Accelerated(cache)) => {
                 regex.search_with(cache, input)
@@ -92,47 +95,5 @@ impl Search {
             }
         };
         found.map(|found| found.range())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use regex_automata::util::syntax;
-
-    use super::*;
-
-    #[test]
-    fn both_ways_find_the_same() {
-        let texts = [
-            "Key: abcd, key = schlüssel; KEY:  zz key:x y",
-            "a.b@cd x@y, ab@cdé ÄB@cd xyz@abcdefgh",
-            "ein Schlüssel, SCHLÜSSEL und schlüss",
-            "",
-        ];
-        for form in [
-            r"(?i:key)[ :=]{1,3}[^[:space:]]{4,9}",
-            r"(?-u:\b)[a-z.]{1,5}@[a-z]{1,5}",
-            r"(?i:schlüss)(?:e|el)?",
-        ] {
-            let form = syntax::parse(form).unwrap();
-            let jumping = Search::accelerated(&form).unwrap().expect("a way to jump");
-            let reading = Search::automata(&form, nfa(&form, false).unwrap()).unwrap();
-            let mut all = 0;
-            for text in texts {
-                // One of them is of no use, and replaced.
-                let (mut one, mut other) = (jumping.new_cache(), jumping.new_cache());
-                for (from, _) in text.char_indices() {
-                    let input = Input::new(text).span(from..text.len());
-                    let found = reading.find(&mut one, &input);
-                    assert_eq!(
-                        found,
-                        jumping.find(&mut other, &input),
-                        "{text:?} from {from}"
-                    );
-                    all += usize::from(found.is_some());
-                }
-            }
-            assert!(all > 0);
-        }
     }
 }

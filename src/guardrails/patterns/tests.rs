@@ -1,5 +1,9 @@
 use proptest::prelude::*;
+use regex_automata::util::syntax;
+use regex_automata::{Input, meta};
 
+use super::compiled::without_run;
+use super::search::{Search, nfa};
 use super::*;
 use crate::guardrails::Finding;
 
@@ -111,4 +115,42 @@ proptest! {
         found.extend(scan.finish(""));
         prop_assert_eq!(sorted(found), whole(&text));
     }
+}
+
+/// Some of what patterns look for, among what looks like it.
+const MIXED: &str = "Key: abcd, api_key = \"sk-live-4f9ZkQ82LmXw01Rt\"; Passwort:\thunter2! und SCHLÜSSEL=zz
+postgres://joe:p%40ss@db.example.org/x https://a:b@c mailto:joe.doe+x@mail.example.co.uk müller@exämple.de
+4111 1111 1111 1111, DE89 3704 0044 0532 0130 00, 078-05-1120, +49 (0)30 901820, 192.168.0.1 and fe80::1
+![alt [x] é](https://evil.example/a?b=c) [y](<javascript:alert(1)>) <img src=x onerror=alert(1)> \u{200b}\u{200b}
+-----BEGIN RSA PRIVATE KEY-----\nComment: José\nMIIEpAIBAAKCAQEA7v0Zx9\nabcdefghijklmnopqrstuvwxyz012345
+driver's license no: D123-4567-8901, passport C01X00T47, born on 3. März 1984, cookie: sessionid=abcdef0123456789
+curl -u joe:secretpw http://x keykeykeykeyabkeyzkey token token token \"\"\" ((( ::: === 漢字パスワード: 密码=abc12345";
+
+#[test]
+fn two_automata_find_what_the_library_finds() {
+    use crate::guardrails::{output, pii, secrets};
+
+    let all = secrets::patterns().chain(pii::patterns());
+    let mut found = 0;
+    for pattern in all.chain(output::patterns()) {
+        let is_original = pattern.guard == GuardName::Output;
+        assert!(
+            is_original || !pattern.regex.contains(r"\s"),
+            "{}: what is folded has no blanks but ASCII's",
+            pattern.regex
+        );
+        let (form, _) = without_run(syntax::parse(pattern.regex).unwrap());
+        let search = Search::automata(&form, nfa(&form, false).unwrap()).unwrap();
+        let library = meta::Builder::new().build_from_hir(&form).unwrap();
+        let mut cache = search.new_cache();
+        let places = (0..=MIXED.len()).filter(|at| MIXED.is_char_boundary(*at));
+        for from in places.step_by(7) {
+            let input = Input::new(MIXED).span(from..MIXED.len());
+            let theirs = library.search(&input).map(|found| found.range());
+            let ours = search.find(&mut cache, &input);
+            assert_eq!(ours, theirs, "{} from {from}", pattern.regex);
+            found += usize::from(ours.is_some());
+        }
+    }
+    assert!(found > 0);
 }
