@@ -283,8 +283,7 @@ impl Guardrails {
         text: &str,
         spent: &mut Spent,
     ) -> Result<Vec<Finding>, Unseen> {
-        let encoder = self.0.encoder.get().map(AsRef::as_ref);
-        let encoder = encoder.filter(|_| policy.encoder() != UseEncoder::Off);
+        let encoder = self.encoder(policy);
         let mut all = Vec::new();
         for guard in &self.0.guards {
             let name = guard.name();
@@ -296,14 +295,18 @@ impl Guardrails {
         Ok(all)
     }
 
-    /// Whether a policy's look at texts takes more than some hundred microseconds for each KiB.
-    pub fn is_slow(&self, policy: &Policy) -> bool {
-        self.uses_encoder(policy)
+    /// Whether texts are read by the encoder as well, which takes more than some hundred microseconds
+    /// for each KiB.
+    pub fn uses_encoder(&self, policy: &Policy) -> bool {
+        self.encoder(policy).is_some()
     }
 
-    fn uses_encoder(&self, policy: &Policy) -> bool {
+    /// The encoder, if the policy looks for what needs it.
+    fn encoder(&self, policy: &Policy) -> Option<&dyn Encoder> {
         let looks = |way| policy.looks(GuardName::Injection, way);
-        let is_asked = looks(Direction::Input) || looks(Direction::Output);
-        is_asked && policy.encoder() != UseEncoder::Off && self.0.encoder.get().is_some()
+        let is_asked = policy.encoder() != UseEncoder::Off
+            && (looks(Direction::Input) || looks(Direction::Output));
+        let encoder = self.0.encoder.get().map(AsRef::as_ref);
+        encoder.filter(|_| is_asked)
     }
 }

@@ -198,7 +198,7 @@ impl Guarded {
             seen.collect::<Vec<_>>()
         };
         let seen = match bytes {
-            ..=SHORT if !self.guardrails.is_slow(&self.policy) => here(look),
+            ..=SHORT if !self.guardrails.uses_encoder(&self.policy) => here(look),
             _ => blocking(&self.turns, look).await,
         };
         let seen = match (seen, fallback) {

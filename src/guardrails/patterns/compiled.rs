@@ -7,7 +7,7 @@ use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
 
-use super::search::{Search, SearchCache, lazy, nfa};
+use super::search::{Broken, Search, SearchCache, lazy, nfa};
 use super::{LONGEST_MATCH, Pattern, PatternError};
 use crate::guardrails::GuardName;
 use crate::guardrails::announced::Announcement;
@@ -41,36 +41,35 @@ pub(super) type Run = Box<[bool; 256]>;
 
 impl Compiled {
     pub(super) fn new(pattern: &'static Pattern) -> Result<Self, PatternError> {
-        let wrong = |why: String| PatternError {
+        Self::of(pattern).map_err(|broken| PatternError {
             kind: pattern.kind,
-            why,
-        };
-        let form = syntax::parse(pattern.regex).map_err(|error| wrong(error.to_string()))?;
-        let (form, run) = without_run(form);
+            why: broken.to_string(),
+        })
+    }
+
+    fn of(pattern: &'static Pattern) -> Result<Self, Broken> {
+        let (form, run) = without_run(syntax::parse(pattern.regex)?);
         let longest = form.properties().maximum_len();
         let Some(longest) = longest.filter(|longest| *longest <= LONGEST_MATCH) else {
-            return Err(wrong(format!(
-                "it may match more than {LONGEST_MATCH} bytes"
-            )));
+            return Err(format!("it may match more than {LONGEST_MATCH} bytes").into());
         };
-        let automaton = nfa(&form, false).map_err(|error| wrong(error.to_string()))?;
-        let ahead = lazy(MatchKind::All).build_from_nfa(automaton.clone());
-        let ahead = ahead.map_err(|error| wrong(error.to_string()))?;
+        let automaton = nfa(&form, false)?;
+        let ahead = lazy(MatchKind::All).build_from_nfa(automaton.clone())?;
         let begins = begins(&ahead);
         let literals = Announcement::by_literals(&form);
         // What comes with rare literals is looked for in few texts.
-        let search = match &literals {
+        let accelerated = match &literals {
             Some(_) => None,
-            None => Search::accelerated(&form).map_err(|error| wrong(error.to_string()))?,
+            None => Search::accelerated(&form)?,
         };
         let announcement = match literals {
             Some(literals) => literals,
-            None if search.is_some() || is_of_digits(&ahead) => Announcement::None,
+            None if accelerated.is_some() || is_of_digits(&ahead) => Announcement::None,
             None => Announcement::Together(form.to_string()),
         };
-        let search = match search {
+        let search = match accelerated {
             Some(search) => search,
-            None => Search::automata(&form, automaton).map_err(|error| wrong(error.to_string()))?,
+            None => Search::automata(&form, automaton)?,
         };
         Ok(Self {
             pattern,
