@@ -56,7 +56,9 @@ mod tests {
         let run = async |sql: String| {
             let before = store.access_version().await.unwrap();
             let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.clone()));
-            done.execute(&store.writer).await.expect(&sql);
+            let mut writing = store.writing().await.unwrap();
+            done.execute(writing.connection()).await.expect(&sql);
+            writing.done();
             store.access_version().await.unwrap() - before
         };
         assert!(run(ROWS.to_owned()).await > 0);

@@ -223,13 +223,15 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn touch_key(&self, id: &str, now: i64) -> Result<(), StoreError> {
+        let mut writing = self.writing().await?;
         sqlx::query!(
             "UPDATE api_keys SET last_used_at = ?1 WHERE id = ?2 AND coalesce(last_used_at, 0) < ?1",
             now,
             id
         )
-        .execute(&self.writer)
+        .execute(writing.connection())
         .await?;
+        writing.done();
         Ok(())
     }
 

@@ -61,10 +61,12 @@ pub use usage_sums::{MINUTES_KEPT, WORTH_SUMMING};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use stamp::Stamp;
+use writing::Writer;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -80,7 +82,7 @@ const WAL_LIMIT: &str = "67108864";
 /// A handle to the SQLite database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    writer: SqlitePool,
+    writer: Writer,
     reader: SqlitePool,
     stamp: Stamp,
     /// None: only for what needs no audit.
@@ -138,23 +140,30 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .pragma("fullfsync", "1")
             .pragma("journal_size_limit", WAL_LIMIT);
-        let writer = pool(1).connect_with(writing).await.map_err(open_error)?;
+        let mut connection = writing.connect().await.map_err(open_error)?;
         MIGRATIONS
-            .run(&writer)
+            .run(&mut connection)
             .await
             .map_err(|source| StoreError::Migrate {
                 path: path.to_owned(),
                 source,
             })?;
         // After the writer, so that the file and its shared memory exist.
-        let reader = pool(READERS)
+        let reader = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            // The connections are to a local file: they do not go stale, and asking them costs as
+            // much as most queries.
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .connect_with(common.read_only(true))
             .await
             .map_err(open_error)?;
         let stamp = Stamp::open(&path.with_extension("stamp"));
         let stamp = stamp.map_err(|error| open_error(error.into()))?;
         Ok(Self {
-            writer,
+            writer: Writer::new(writing, connection),
             reader,
             stamp,
             audit_key: None,
@@ -185,8 +194,10 @@ impl Store {
     #[cfg(test)]
     pub(crate) async fn fill_disk(&self) {
         // SQLite takes the present size for a limit that is too low.
-        let full = sqlx::query("PRAGMA max_page_count = 1").execute(&self.writer);
+        let mut writing = self.writing().await.expect("an open database");
+        let full = sqlx::query("PRAGMA max_page_count = 1").execute(writing.connection());
         full.await.expect("a pragma that exists");
+        writing.done();
     }
 
     /// Waits for what runs, then closes every connection.
@@ -194,15 +205,4 @@ impl Store {
         self.reader.close().await;
         self.writer.close().await;
     }
-}
-
-fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        // The connections are to a local file: they do not go stale, and asking them costs as
-        // much as most queries.
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
 }

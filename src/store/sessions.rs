@@ -150,6 +150,7 @@ impl Store {
     ) -> Result<Refreshed, StoreError> {
         let now = by.at();
         // Nothing changes that the audit is to tell of: the session was there and still is.
+        let mut writing = self.writing().await?;
         let renewed = sqlx::query_as!(
             SessionRow,
             r#"UPDATE sessions SET generation = generation + 1, refreshed_at = ?1,
@@ -164,8 +165,9 @@ impl Store {
             id,
             generation
         )
-        .fetch_optional(&self.writer)
+        .fetch_optional(writing.connection())
         .await?;
+        writing.done();
         if let Some(session) = renewed {
             return Ok(Refreshed::Renewed(session));
         }

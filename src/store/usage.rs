@@ -64,11 +64,18 @@ impl Store {
             return Ok(());
         }
         // What depends on how many there are cannot be checked when this is compiled.
-        let mut script = QueryBuilder::new("BEGIN IMMEDIATE");
-        for some in rows.chunks(AT_ONCE) {
-            insert(&mut script, some);
+        let mut script = QueryBuilder::new("");
+        if rows.len() <= AT_ONCE {
+            // A transaction by itself. Each statement more would wake this task once more.
+            insert(&mut script, rows);
+        } else {
+            script.push("BEGIN IMMEDIATE; ");
+            for some in rows.chunks(AT_ONCE) {
+                insert(&mut script, some);
+                script.push("; ");
+            }
+            script.push("COMMIT");
         }
-        script.push("; COMMIT");
         // Without `done`, the connection and its transaction are given up.
         let mut writing = self.writing().await?;
         let query = script.build().persistent(rows.len() <= KEPT);
@@ -252,10 +259,10 @@ impl Store {
 /// Adds what writes these rows.
 fn insert(script: &mut QueryBuilder<Sqlite>, rows: &[&UsageRow]) {
     script.push(
-        "; INSERT INTO usage (request_id, created_at_ms, api_key_id, project_id, model, endpoint,
-                              stream, status, outcome, finish_reason, error, input_tokens,
-                              output_tokens, cached_tokens, queue_ms, first_token_ms, duration_ms,
-                              user_id, cost_nanousd, guardrails, cache) ",
+        "INSERT INTO usage (request_id, created_at_ms, api_key_id, project_id, model, endpoint,
+                            stream, status, outcome, finish_reason, error, input_tokens,
+                            output_tokens, cached_tokens, queue_ms, first_token_ms, duration_ms,
+                            user_id, cost_nanousd, guardrails, cache) ",
     );
     script.push_values(rows, |mut values, row| {
         values
