@@ -16,6 +16,8 @@ pub const MINUTES_KEPT: i64 = 8 * 86_400;
 pub const WORTH_SUMMING: usize = 4096;
 /// Rows that are summed up at once at most; there are more only after sums have failed for long.
 const AT_ONCE: i64 = 16_384;
+/// Rows that one query reads: a processor that is kept for milliseconds is kept from answers.
+const PIECE: i64 = 512;
 
 /// The rows of a minute that have everything else in common.
 #[derive(Debug, Serialize)]
@@ -103,12 +105,19 @@ impl Store {
         if last <= marks.seq {
             return Ok(None);
         }
+        let mut sums = Vec::new();
+        let mut read = marks.seq;
+        while read < last {
+            let until = last.min(read.saturating_add(PIECE));
+            sums.extend(self.unsummed(read, until).await?);
+            read = until;
+        }
         Ok(Some(Pending {
             first: marks.seq,
             prunes: marks.prunes,
             last,
             goes_on: last < marks.last,
-            sums: self.unsummed(last).await?,
+            sums,
         }))
     }
 
@@ -145,8 +154,8 @@ impl Store {
         Ok(())
     }
 
-    /// The rows up to this one that are in no sum yet, by the minute.
-    async fn unsummed(&self, last: i64) -> Result<Vec<Sum>, StoreError> {
+    /// The rows after one and up to another that are in no sum yet, by the minute.
+    async fn unsummed(&self, after: i64, last: i64) -> Result<Vec<Sum>, StoreError> {
         Ok(sqlx::query_as!(
             Sum,
             r#"SELECT at / 60 * 60 AS "start!: i64", project_id, api_key_id,
@@ -156,7 +165,8 @@ impl Store {
                       sum(cached_tokens) AS "cached_tokens!: i64",
                       sum(cost_nanousd) AS "cost_nanousd!: i64",
                       sum(free_tokens) AS "free_tokens!: i64"
-               FROM usage_unsummed WHERE seq <= ?1 GROUP BY 1, 2, 3, 4, 5, 6"#,
+               FROM usage_unsummed WHERE seq > ?1 AND seq <= ?2 GROUP BY 1, 2, 3, 4, 5, 6"#,
+            after,
             last
         )
         .fetch_all(&self.reader)
@@ -262,5 +272,27 @@ mod tests {
 
         let used = store.used_before(&Scope::Organization, NOW, NOW, NOW);
         assert_eq!(used.await.unwrap().requests_day, 2);
+    }
+
+    #[tokio::test]
+    async fn rows_of_several_pieces_are_each_added_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("microllm.db")).await.unwrap();
+        // Of two minutes, more than one statement writes or one query reads.
+        let rows: Vec<_> = (0..2 * PIECE + 100)
+            .map(|n| row(NOW + n % 61, "m"))
+            .collect();
+        store
+            .insert_usage(&rows.iter().collect::<Vec<_>>())
+            .await
+            .unwrap();
+        for _ in 0..2 {
+            store.sum_up_usage().await.unwrap();
+            let used = store.used_before(&Scope::Organization, NOW, NOW, NOW);
+            assert_eq!(used.await.unwrap().requests_day, rows.len() as u64);
+            assert!(store.pending().await.unwrap().is_none());
+        }
+        let minutes = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM usage_minutes");
+        assert_eq!(minutes.fetch_one(&store.reader).await.unwrap(), 2);
     }
 }
