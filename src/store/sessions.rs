@@ -165,8 +165,9 @@ impl Store {
             id,
             generation
         )
-        .fetch_optional(writing.connection())
-        .await?;
+        .fetch_all(writing.connection())
+        .await?
+        .pop();
         writing.done();
         if let Some(session) = renewed {
             return Ok(Refreshed::Renewed(session));

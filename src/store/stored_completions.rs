@@ -198,8 +198,9 @@ impl Store {
             project_id,
             id
         )
-        .fetch_optional(writing.connection())
-        .await?;
+        .fetch_all(writing.connection())
+        .await?
+        .pop();
         writing.done();
         row.map(ChatCompletion::try_from).transpose()
     }

@@ -2,78 +2,85 @@ use std::sync::Arc;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Error, SqliteConnection};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use super::{ACQUIRE_TIMEOUT, Store, StoreError};
 
 /// The one connection that writes, lent to one caller after the other in the order in which they ask.
 ///
-/// Not a pool of sqlx's: that asks a connection that comes back whether it still answers, and with
-/// one connection the next caller waits for it, as long as for a row.
+/// Not a pool of sqlx's: that asks a connection that comes back whether it still answers, which takes
+/// as long as writing a row, and with one connection the next caller waits for it.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
-    options: SqliteConnectOptions,
-    place: Arc<Mutex<Place>>,
+    options: Arc<SqliteConnectOptions>,
+    /// None: closed.
+    place: Arc<Mutex<Option<Place>>>,
 }
 
 #[derive(Debug)]
-enum Place {
-    Idle(SqliteConnection),
-    /// Thrown away; whoever comes next makes another.
-    Empty,
-    Closed,
+struct Place {
+    connection: SqliteConnection,
+    /// False from when it is lent until that has ended well.
+    usable: bool,
 }
 
 impl Writer {
     /// Lends this connection, and after it others that are made with the same options.
     pub(super) fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
+        let place = Place {
+            connection,
+            usable: true,
+        };
         Self {
-            options,
-            place: Arc::new(Mutex::new(Place::Idle(connection))),
+            options: Arc::new(options),
+            place: Arc::new(Mutex::new(Some(place))),
         }
     }
 
     async fn lend(&self) -> Result<Writing, Error> {
-        let place = timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.place).lock_owned()).await;
-        let mut place = place.map_err(|_| Error::PoolTimedOut)?;
-        let connection = match std::mem::replace(&mut *place, Place::Empty) {
-            Place::Idle(connection) => connection,
-            Place::Empty => self.options.connect().await?,
-            Place::Closed => {
-                *place = Place::Closed;
-                return Err(Error::PoolClosed);
+        let place = Arc::clone(&self.place).lock_owned().await;
+        let place = OwnedMutexGuard::try_map(place, Option::as_mut);
+        let mut place = place.map_err(|_| Error::PoolClosed)?;
+        if !std::mem::replace(&mut place.usable, false) {
+            let fresh = self.options.connect().await?;
+            let left = std::mem::replace(&mut place.connection, fresh);
+            // What it was told last may still be running, and is not to come after what follows.
+            if let Err(error) = left.close().await {
+                tracing::debug!(%error, "a writing connection did not close well");
             }
-        };
-        Ok(Writing { connection, place })
+        }
+        Ok(Writing { place })
     }
 
     /// Waits for whoever writes, and lends no more.
     pub(super) async fn close(&self) {
-        let place = std::mem::replace(&mut *self.place.lock().await, Place::Closed);
-        if let Place::Idle(connection) = place
-            && let Err(error) = connection.close().await
+        if let Some(place) = self.place.lock().await.take()
+            && let Err(error) = place.connection.close().await
         {
             tracing::debug!(%error, "the writing connection did not close well");
         }
     }
 }
 
-/// The writing connection, lent for one transaction, and thrown away unless it is
-/// [`Writing::done`].
+/// The writing connection, lent for one transaction, and replaced unless it is [`Writing::done`].
 ///
-/// On a full disk SQLite rolls back by itself. sqlx (0.9) then fails to roll back once more, goes
-/// on believing that a transaction is open, and refuses every later one on that connection: the
-/// server would not recover when the disk does. A fresh connection costs a millisecond.
+/// A transaction may be open when whoever began it has left. And on a full disk SQLite rolls back by
+/// itself; sqlx (0.9) then fails to roll back once more, goes on believing that a transaction is
+/// open, and refuses every later one on that connection: the server would not recover when the disk
+/// does. A fresh connection costs a millisecond.
+///
+/// A statement that is a transaction by itself and returns rows is read to the end (`fetch_all`):
+/// having the one row that `fetch_optional` wants, sqlx tells nobody whether the commit after it fails.
 pub(super) struct Writing {
-    connection: SqliteConnection,
-    place: OwnedMutexGuard<Place>,
+    place: OwnedMappedMutexGuard<Option<Place>, Place>,
 }
 
 impl Store {
     /// Waits for the writing connection.
     pub(super) async fn writing(&self) -> Result<Writing, StoreError> {
-        Ok(self.writer.lend().await?)
+        let lent = timeout(ACQUIRE_TIMEOUT, self.writer.lend()).await;
+        Ok(lent.unwrap_or(Err(Error::PoolTimedOut))?)
     }
 }
 
@@ -81,22 +88,20 @@ impl Writing {
     /// For statements of its own, `BEGIN IMMEDIATE` included: with the write lock in hand, so that no
     /// other process can come in between reading and writing.
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.connection
+        &mut self.place.connection
     }
 
     /// The transaction has ended well: the connection may be used again.
-    pub(super) fn done(self) {
-        let Self {
-            connection,
-            mut place,
-        } = self;
-        *place = Place::Idle(connection);
+    pub(super) fn done(mut self) {
+        self.place.usable = true;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+    use crate::records::Actor;
     use crate::store::usage_read::tests::row;
 
     #[tokio::test]
@@ -130,5 +135,46 @@ mod tests {
         closing.await.unwrap();
         let refused = store.insert_usage(&[&row(0, "m")]).await.unwrap_err();
         assert!(refused.to_string().contains("closed"), "{refused}");
+        let store = Store::open(&dir.path().join("microllm.db")).await.unwrap();
+        let prunes = sqlx::query_scalar::<_, i64>("SELECT prunes FROM usage_summed");
+        assert_eq!(prunes.fetch_one(&store.reader).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_committed_is_not_told_to_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("microllm.db")).await.unwrap();
+        let mut writing = store.writing().await.unwrap();
+        let rows = "
+            INSERT INTO users (id, email, password_hash, role, created_at) VALUES ('u', 'e', '', 'owner', 1);
+            INSERT INTO projects (id, name, created_at) VALUES ('p', 'p', 1);
+            INSERT INTO sessions (id, user_id, second_factor, created_at, refreshed_at, expires_at)
+            VALUES ('s', 'u', 0, 1, 1, 10);
+            INSERT INTO stored_completions VALUES ('c', 'p', 'u', 1, 'm', '{}', '{}', '[]')";
+        let written = sqlx::raw_sql(rows).execute(writing.connection());
+        written.await.unwrap();
+        writing.done();
+        let refuse_commit = async || {
+            let mut writing = store.writing().await.unwrap();
+            let mut handle = writing.connection().lock_handle().await.unwrap();
+            handle.set_commit_hook(|| false);
+            drop(handle);
+            writing.done();
+        };
+        refuse_commit().await;
+        let mut by = Actor::server(&Clock::system());
+        by.at_ms = 5_000;
+        let refreshed = store.refresh_session("s", 0, 20, 100, &by).await;
+        assert!(
+            matches!(refreshed, Err(StoreError::Query(_))),
+            "{refreshed:?}"
+        );
+        refuse_commit().await;
+        let stored = store
+            .set_stored_metadata("p", "c", &[("a".into(), "b".into())].into())
+            .await;
+        assert!(matches!(stored, Err(StoreError::Query(_))), "{stored:?}");
+        let generation = sqlx::query_scalar::<_, i64>("SELECT generation FROM sessions");
+        assert_eq!(generation.fetch_one(&store.reader).await.unwrap(), 0);
     }
 }
