@@ -180,7 +180,9 @@ mod tests {
         let data = DataDir::prepare(dir.path()).unwrap();
         let store = Data::open(&data).await.unwrap().store;
         let rows: Vec<&UsageRow> = rows.iter().collect();
-        store.insert_usage(&rows).await.unwrap();
+        for some in rows.chunks(1000) {
+            store.insert_usage(some).await.unwrap();
+        }
         let (by, all) = (Actor::server(&Clock::system()), UsageFilter::default());
         let mut out = Vec::new();
         let export = export_usage(&store, &by, all, format).await.unwrap();

@@ -138,6 +138,11 @@ async fn write_batches(store: Store, mut jobs: mpsc::Receiver<Job>) {
             while jobs.recv_many(&mut batch, BATCH).await > 0 {
                 write_batch(&store, &mut batch).await;
             }
+            if let Some(summing) = summing {
+                // Nothing is lost: it was not yet, and will be made later.
+                summing.abort();
+                let _ = summing.await;
+            }
             for done in closing {
                 let _ = done.send(());
             }

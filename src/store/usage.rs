@@ -9,8 +9,6 @@ use crate::records::{Actor, AuditEvent, Outcome, UsageRow};
 
 /// Rows fetched at a time when all are read.
 const PAGE: u32 = 1000;
-/// Rows in one statement at most: SQLite takes 32,766 values.
-const AT_ONCE: usize = 1000;
 /// For each number of rows up to this a statement is kept prepared.
 const KEPT: usize = 32;
 
@@ -33,7 +31,8 @@ pub struct UsageFilter {
 }
 
 impl Store {
-    /// Writes rows in one transaction: all are durable when this returns, or none.
+    /// Writes rows in one transaction: all are durable when this returns, or none. SQLite takes up to
+    /// 1,560 (32,766 values).
     ///
     /// Returns, for each row, whether it was written; a row whose `request_id` was recorded
     /// before is not written again.
@@ -57,28 +56,16 @@ impl Store {
         }
     }
 
-    /// Writes rows that were not recorded before, in one message to the database's thread, since
-    /// waking it costs more than a row.
+    /// Writes rows that were not recorded before: one message to the database's thread and one back,
+    /// since each costs more than a row. One statement is a transaction by itself.
     async fn insert_new_usage(&self, rows: &[&UsageRow]) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
         // What depends on how many there are cannot be checked when this is compiled.
-        let mut script = QueryBuilder::new("");
-        if rows.len() <= AT_ONCE {
-            // A transaction by itself. Each statement more would wake this task once more.
-            insert(&mut script, rows);
-        } else {
-            script.push("BEGIN IMMEDIATE; ");
-            for some in rows.chunks(AT_ONCE) {
-                insert(&mut script, some);
-                script.push("; ");
-            }
-            script.push("COMMIT");
-        }
-        // Without `done`, the connection and its transaction are given up.
+        let mut insert = insert(rows);
         let mut writing = self.writing().await?;
-        let query = script.build().persistent(rows.len() <= KEPT);
+        let query = insert.build().persistent(rows.len() <= KEPT);
         query.execute(writing.connection()).await?;
         writing.done();
         Ok(())
@@ -256,15 +243,15 @@ impl Store {
     }
 }
 
-/// Adds what writes these rows.
-fn insert(script: &mut QueryBuilder<Sqlite>, rows: &[&UsageRow]) {
-    script.push(
+/// What writes these rows.
+fn insert(rows: &[&UsageRow]) -> QueryBuilder<Sqlite> {
+    let mut insert = QueryBuilder::new(
         "INSERT INTO usage (request_id, created_at_ms, api_key_id, project_id, model, endpoint,
                             stream, status, outcome, finish_reason, error, input_tokens,
                             output_tokens, cached_tokens, queue_ms, first_token_ms, duration_ms,
                             user_id, cost_nanousd, guardrails, cache) ",
     );
-    script.push_values(rows, |mut values, row| {
+    insert.push_values(rows, |mut values, row| {
         values
             .push_bind(&*row.request_id)
             .push_bind(row.created_at_ms)
@@ -288,6 +275,7 @@ fn insert(script: &mut QueryBuilder<Sqlite>, rows: &[&UsageRow]) {
             .push_bind(row.guardrails.as_deref())
             .push_bind(row.cache.as_deref());
     });
+    insert
 }
 
 fn is_duplicate(error: &StoreError) -> bool {

@@ -37,6 +37,27 @@ struct Sum {
     free_tokens: i64,
 }
 
+impl Sum {
+    /// What its rows have in common.
+    fn of(&self) -> (i64, [&str; 5]) {
+        let ids = [&self.project_id, &self.api_key_id, &self.user_id];
+        let [project, key, user] = ids.map(String::as_str);
+        (
+            self.start,
+            [project, key, user, &self.model, &self.endpoint],
+        )
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.requests += more.requests;
+        self.input_tokens += more.input_tokens;
+        self.output_tokens += more.output_tokens;
+        self.cached_tokens += more.cached_tokens;
+        self.cost_nanousd += more.cost_nanousd;
+        self.free_tokens += more.free_tokens;
+    }
+}
+
 /// Rows that are in no sum yet, as they were when they were read.
 #[derive(Debug)]
 struct Pending {
@@ -109,9 +130,17 @@ impl Store {
         let mut read = marks.seq;
         while read < last {
             let until = last.min(read.saturating_add(PIECE));
-            sums.extend(self.unsummed(read, until).await?);
+            sums.extend(self.unsummed(read.saturating_add(1), until).await?);
             read = until;
         }
+        sums.sort_unstable_by(|a, b| a.of().cmp(&b.of()));
+        sums.dedup_by(|next, sum| {
+            let same = next.of() == sum.of();
+            if same {
+                sum.add(next);
+            }
+            same
+        });
         Ok(Some(Pending {
             first: marks.seq,
             prunes: marks.prunes,
@@ -154,8 +183,8 @@ impl Store {
         Ok(())
     }
 
-    /// The rows after one and up to another that are in no sum yet, by the minute.
-    async fn unsummed(&self, after: i64, last: i64) -> Result<Vec<Sum>, StoreError> {
+    /// The rows from one to another that are in no sum yet, by the minute.
+    async fn unsummed(&self, first: i64, last: i64) -> Result<Vec<Sum>, StoreError> {
         Ok(sqlx::query_as!(
             Sum,
             r#"SELECT at / 60 * 60 AS "start!: i64", project_id, api_key_id,
@@ -165,8 +194,8 @@ impl Store {
                       sum(cached_tokens) AS "cached_tokens!: i64",
                       sum(cost_nanousd) AS "cost_nanousd!: i64",
                       sum(free_tokens) AS "free_tokens!: i64"
-               FROM usage_unsummed WHERE seq > ?1 AND seq <= ?2 GROUP BY 1, 2, 3, 4, 5, 6"#,
-            after,
+               FROM usage_unsummed WHERE seq BETWEEN ?1 AND ?2 GROUP BY 1, 2, 3, 4, 5, 6"#,
+            first,
             last
         )
         .fetch_all(&self.reader)
