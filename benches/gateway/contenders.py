@@ -40,6 +40,7 @@ class Contender:
 
     modes = MODES
     asks_upstream = True
+    tells_overhead = False
     does = ""
 
     def install(self):
@@ -67,6 +68,7 @@ class Product(Contender):
     does = "key, limits, guardrails, usage row on disk, metrics, log"
     # Its stub is within: the model engine's place.
     asks_upstream = False
+    tells_overhead = True
 
     def __init__(self, program):
         self.program = program

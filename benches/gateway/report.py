@@ -31,6 +31,18 @@ def table(contenders, results, median):
     return "\n".join(lines)
 
 
+def overheads(found):
+    """Of each mode, what answers to a single client say that they cost beside the model."""
+    if not found:
+        return ""
+    lines = ["", row(["overhead, one client", "requests", "p50 ms", "p99 ms"]), row(["---"] * 4)]
+    for mode, values in found.items():
+        values = sorted(values)
+        parts = [f"{values[len(values) * part // 100]:.2f}" for part in (50, 99)]
+        lines.append(row([mode, f"{len(values):,}", *parts]))
+    return "\n".join([*lines, ""])
+
+
 def results_of(rounds, median):
     """One that failed once has failed."""
     why = next((result for result in rounds if isinstance(result, str)), None)

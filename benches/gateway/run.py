@@ -17,6 +17,7 @@ from pathlib import Path
 import report
 from contenders import CACHED, MODES, Alone, Litellm, LitellmRs, Portkey, Product
 from load import Failed, ask, measure, median
+from overhead import one_by_one
 
 # LiteLLM takes half a minute to start on a slow machine.
 START_SECONDS = 180
@@ -32,7 +33,7 @@ def main():
     machine = report.machine(cores)
     contenders = chosen(arguments)
     broken = {contender.name: why for contender in contenders if (why := installed(contender))}
-    results = {}
+    results, overheads = {}, {}
     with upstream(arguments.program) as url:
         for number in range(arguments.rounds):
             for contender in contenders:
@@ -40,8 +41,9 @@ def main():
                     print(f"round {number + 1}: {contender.name}, {mode}", file=sys.stderr)
                     cell = results.setdefault((mode, contender.name), [])
                     why = broken.get(contender.name)
-                    cell.append(why or attempt(contender, mode, url, arguments))
+                    cell.append(why or attempt(contender, mode, url, arguments, overheads))
     print(report.table(contenders, results, median))
+    print(report.overheads(overheads))
     print(machine)
     print(f"wrk -t1 -c{arguments.connections}, {arguments.duration} s, {arguments.rounds} rounds.")
 
@@ -77,16 +79,16 @@ def installed(contender):
         return f"cannot be installed: {error}"
 
 
-def attempt(contender, mode, url, arguments):
+def attempt(contender, mode, url, arguments, overheads):
     """Figures, or why there are none."""
     try:
-        return figures(contender, mode, url, arguments)
+        return figures(contender, mode, url, arguments, overheads)
     except Failed as failed:
         print(f"  {failed}", file=sys.stderr)
         return str(failed)
 
 
-def figures(contender, mode, url, arguments):
+def figures(contender, mode, url, arguments, overheads):
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         command = contender.command(mode, port, url, directory)
@@ -97,6 +99,8 @@ def figures(contender, mode, url, arguments):
             found, requests = measure(chat, process.pid, arguments.connections, arguments.duration)
             if contender.asks_upstream:
                 check_upstream(mode, requests, asked(url) - before)
+            if contender.tells_overhead:
+                overheads.setdefault(mode, []).extend(one_by_one(chat, arguments.duration))
             contender.check(mode, ask(chat)[1])
             contender.check_all(requests, port, directory)
             return found
