@@ -20,5 +20,6 @@ pub mod models;
 pub mod openai;
 pub mod pipeline;
 pub mod records;
+pub mod runtime;
 pub mod shared;
 pub mod store;

@@ -41,7 +41,7 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
+    let runtime = microllm::runtime::runtime()?;
     match Arguments::parse().command {
         Command::Serve(args) => {
             let served = serve::with_models(args.config()?, async |_, models| {

@@ -102,7 +102,7 @@ pub fn run() -> ExitCode {
             Err(error) => return failed(&error),
         }
     }
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match crate::runtime::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
