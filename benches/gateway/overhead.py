@@ -16,9 +16,12 @@ def one_by_one(chat, seconds):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         body = chat.text().replace("@@", f"by itself {len(found)}")
-        connection.request("POST", url.path, body, chat.all_headers())
-        answer = connection.getresponse()
-        answer.read()
+        try:
+            connection.request("POST", url.path, body, chat.all_headers())
+            answer = connection.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Failed(f"no answer: {error}") from None
         if answer.status != 200 or HEADER not in answer.headers:
             raise Failed(f"invalid: answers {answer.status}, {HEADER}: {answer.headers.get(HEADER)}")
         found.append(float(answer.headers[HEADER]))

@@ -99,10 +99,11 @@ def figures(contender, mode, url, arguments, overheads):
             found, requests = measure(chat, process.pid, arguments.connections, arguments.duration)
             if contender.asks_upstream:
                 check_upstream(mode, requests, asked(url) - before)
-            if contender.tells_overhead:
-                overheads.setdefault(mode, []).extend(one_by_one(chat, arguments.duration))
+            overhead = one_by_one(chat, arguments.duration) if contender.tells_overhead else []
             contender.check(mode, ask(chat)[1])
             contender.check_all(requests, port, directory)
+            if overhead:
+                overheads.setdefault(mode, []).extend(overhead)
             return found
 
 

@@ -10,7 +10,8 @@ use crate::store::{Store, WORTH_SUMMING};
 
 /// Rows that may wait for the writer; beyond it, each waits for room in a task of its own.
 const QUEUE: usize = 4096;
-/// Rows in one transaction at most, so that no answer waits for an endless batch.
+/// Rows in one transaction at most, so that no answer waits for an endless batch; fewer than
+/// [`Store::insert_usage`] takes.
 const BATCH: usize = 512;
 
 /// Hands rows to the one task that writes them, many to a transaction. Cheap to clone.
@@ -133,15 +134,16 @@ async fn write_batches(store: Store, mut jobs: mpsc::Receiver<Job>) {
         unsummed = unsummed.saturating_add(taken);
         let closing = write_batch(&store, &mut batch).await;
         if !closing.is_empty() {
+            if let Some(summing) = summing {
+                // Nothing is lost: a sum is one transaction, and the rows of one that is broken off
+                // are summed up after the next start.
+                summing.abort();
+                let _ = summing.await;
+            }
             // What slipped in behind `Close` still counts.
             jobs.close();
             while jobs.recv_many(&mut batch, BATCH).await > 0 {
                 write_batch(&store, &mut batch).await;
-            }
-            if let Some(summing) = summing {
-                // Nothing is lost: it was not yet, and will be made later.
-                summing.abort();
-                let _ = summing.await;
             }
             for done in closing {
                 let _ = done.send(());

@@ -31,14 +31,14 @@ pub struct UsageFilter {
 }
 
 impl Store {
-    /// Writes rows in one transaction: all are durable when this returns, or none. SQLite takes up to
-    /// 1,560 (32,766 values).
+    /// Writes rows in one transaction: all are durable when this returns, or none.
     ///
     /// Returns, for each row, whether it was written; a row whose `request_id` was recorded
     /// before is not written again.
     ///
     /// # Errors
-    /// When the database cannot be written, a full disk included.
+    /// When the database cannot be written, a full disk included, and when there are more than 1,560
+    /// rows: SQLite takes 32,766 values in a statement.
     pub async fn insert_usage(&self, rows: &[&UsageRow]) -> Result<Vec<bool>, StoreError> {
         match self.insert_new_usage(rows).await {
             Ok(()) => Ok(vec![true; rows.len()]),

@@ -181,7 +181,7 @@ pub(super) mod tests {
         store.insert_usage(&[&row(at, "m")]).await.unwrap();
     }
 
-    fn everything(width: Width) -> UsageQuestion {
+    pub(in crate::store) fn everything(width: Width) -> UsageQuestion {
         UsageQuestion {
             width,
             from: 0,

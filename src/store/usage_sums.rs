@@ -279,8 +279,9 @@ impl Store {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::records::Actor;
-    use crate::store::usage_read::tests::row;
+    use crate::records::{Actor, UsageRow};
+    use crate::store::Width;
+    use crate::store::usage_read::tests::{everything, row};
 
     const NOW: i64 = 20_000 * 86_400;
 
@@ -307,21 +308,26 @@ mod tests {
     async fn rows_of_several_pieces_are_each_added_once() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("microllm.db")).await.unwrap();
-        // Of two minutes, more than one statement writes or one query reads.
-        let rows: Vec<_> = (0..2 * PIECE + 100)
-            .map(|n| row(NOW + n % 61, "m"))
-            .collect();
-        store
-            .insert_usage(&rows.iter().collect::<Vec<_>>())
-            .await
-            .unwrap();
+        // Of two minutes, and more than one query reads.
+        let rows = (0..2 * PIECE + 100).map(|n| UsageRow {
+            cache: (n % 3 == 0).then(|| "HIT".into()),
+            ..row(NOW + n % 61, "m")
+        });
+        let rows: Vec<UsageRow> = rows.collect();
+        let written = store.insert_usage(&rows.iter().collect::<Vec<_>>()).await;
+        assert!(written.unwrap().into_iter().all(|written| written));
+        let told = async || {
+            let minutes = store.usage_sums(&everything(Width::Minute)).await;
+            let used = store.used_before(&Scope::Organization, NOW, NOW, NOW);
+            (minutes.unwrap(), used.await.unwrap())
+        };
+        let before = told().await;
+        assert_eq!(before.1.requests_day, rows.len() as u64);
+        assert_eq!(store.pending().await.unwrap().unwrap().sums.len(), 2);
         for _ in 0..2 {
             store.sum_up_usage().await.unwrap();
-            let used = store.used_before(&Scope::Organization, NOW, NOW, NOW);
-            assert_eq!(used.await.unwrap().requests_day, rows.len() as u64);
-            assert!(store.pending().await.unwrap().is_none());
+            assert_eq!(told().await, before);
         }
-        let minutes = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM usage_minutes");
-        assert_eq!(minutes.fetch_one(&store.reader).await.unwrap(), 2);
+        assert!(store.pending().await.unwrap().is_none());
     }
 }

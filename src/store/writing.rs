@@ -43,11 +43,12 @@ impl Writer {
         let place = OwnedMutexGuard::try_map(place, Option::as_mut);
         let mut place = place.map_err(|_| Error::PoolClosed)?;
         if !std::mem::replace(&mut place.usable, false) {
+            // What it was told last may still be running, and is not to come after what follows.
+            let ended = place.connection.ping().await;
             let fresh = self.options.connect().await?;
             let left = std::mem::replace(&mut place.connection, fresh);
-            // What it was told last may still be running, and is not to come after what follows.
-            if let Err(error) = left.close().await {
-                tracing::debug!(%error, "a writing connection did not close well");
+            if let Err(error) = ended.and(left.close().await) {
+                tracing::debug!(%error, "a writing connection did not end well");
             }
         }
         Ok(Writing { place })
