@@ -1,8 +1,9 @@
+use std::mem;
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Error, SqliteConnection};
-use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use super::{ACQUIRE_TIMEOUT, Store, StoreError};
@@ -14,67 +15,64 @@ use super::{ACQUIRE_TIMEOUT, Store, StoreError};
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     options: Arc<SqliteConnectOptions>,
-    /// None: closed.
-    place: Arc<Mutex<Option<Place>>>,
+    place: Arc<Mutex<Place>>,
 }
 
 #[derive(Debug)]
-struct Place {
-    connection: SqliteConnection,
-    /// False from when it is lent until that has ended well.
-    usable: bool,
+enum Place {
+    Idle(SqliteConnection),
+    /// Lent or thrown away: whoever finds this makes another.
+    Empty,
+    Closed,
 }
 
 impl Writer {
     /// Lends this connection, and after it others that are made with the same options.
     pub(super) fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
-        let place = Place {
-            connection,
-            usable: true,
-        };
         Self {
             options: Arc::new(options),
-            place: Arc::new(Mutex::new(Some(place))),
+            place: Arc::new(Mutex::new(Place::Idle(connection))),
         }
     }
 
     async fn lend(&self) -> Result<Writing, Error> {
-        let place = Arc::clone(&self.place).lock_owned().await;
-        let place = OwnedMutexGuard::try_map(place, Option::as_mut);
-        let mut place = place.map_err(|_| Error::PoolClosed)?;
-        if !std::mem::replace(&mut place.usable, false) {
-            // What it was told last may still be running, and is not to come after what follows.
-            let ended = place.connection.ping().await;
-            let fresh = self.options.connect().await?;
-            let left = std::mem::replace(&mut place.connection, fresh);
-            if let Err(error) = ended.and(left.close().await) {
-                tracing::debug!(%error, "a writing connection did not end well");
+        let mut place = Arc::clone(&self.place).lock_owned().await;
+        let connection = match mem::replace(&mut *place, Place::Empty) {
+            Place::Idle(connection) => connection,
+            Place::Empty => self.options.connect().await?,
+            Place::Closed => {
+                *place = Place::Closed;
+                return Err(Error::PoolClosed);
             }
-        }
-        Ok(Writing { place })
+        };
+        Ok(Writing { connection, place })
     }
 
     /// Waits for whoever writes, and lends no more.
     pub(super) async fn close(&self) {
-        if let Some(place) = self.place.lock().await.take()
-            && let Err(error) = place.connection.close().await
+        let place = mem::replace(&mut *self.place.lock().await, Place::Closed);
+        if let Place::Idle(connection) = place
+            && let Err(error) = connection.close().await
         {
             tracing::debug!(%error, "the writing connection did not close well");
         }
     }
 }
 
-/// The writing connection, lent for one transaction, and replaced unless it is [`Writing::done`].
+/// The writing connection, lent for one transaction, and thrown away unless it is
+/// [`Writing::done`].
 ///
-/// A transaction may be open when whoever began it has left. And on a full disk SQLite rolls back by
-/// itself; sqlx (0.9) then fails to roll back once more, goes on believing that a transaction is
-/// open, and refuses every later one on that connection: the server would not recover when the disk
-/// does. A fresh connection costs a millisecond.
+/// A transaction may be open when whoever began it has left: closing rolls it back at once, so that
+/// no other process waits for it. And on a full disk SQLite rolls back by itself; sqlx (0.9) then
+/// fails to roll back once more, goes on believing that a transaction is open, and refuses every
+/// later one on that connection: the server would not recover when the disk does. A fresh connection
+/// costs a millisecond. What one that is thrown away was told last may still be carried out.
 ///
 /// A statement that is a transaction by itself and returns rows is read to the end (`fetch_all`):
 /// having the one row that `fetch_optional` wants, sqlx tells nobody whether the commit after it fails.
 pub(super) struct Writing {
-    place: OwnedMappedMutexGuard<Option<Place>, Place>,
+    connection: SqliteConnection,
+    place: OwnedMutexGuard<Place>,
 }
 
 impl Store {
@@ -89,12 +87,16 @@ impl Writing {
     /// For statements of its own, `BEGIN IMMEDIATE` included: with the write lock in hand, so that no
     /// other process can come in between reading and writing.
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.place.connection
+        &mut self.connection
     }
 
     /// The transaction has ended well: the connection may be used again.
-    pub(super) fn done(mut self) {
-        self.place.usable = true;
+    pub(super) fn done(self) {
+        let Self {
+            connection,
+            mut place,
+        } = self;
+        *place = Place::Idle(connection);
     }
 }
 
@@ -114,6 +116,10 @@ mod tests {
         let begun = sqlx::raw_sql(begun).execute(given_up.connection());
         begun.await.unwrap();
         drop(given_up);
+        // Another process, while nobody writes here.
+        let mut other = store.writer.options.connect().await.unwrap();
+        let written = sqlx::query("UPDATE usage_summed SET seq = seq");
+        written.execute(&mut other).await.unwrap();
         assert_eq!(store.insert_usage(&[&row(0, "m")]).await.unwrap(), [true]);
         let prunes = sqlx::query_scalar::<_, i64>("SELECT prunes FROM usage_summed");
         assert_eq!(prunes.fetch_one(&store.reader).await.unwrap(), 0);
