@@ -11,7 +11,7 @@ const HANDED_OVER_EVERY: u32 = 2;
 const NETWORK_EVERY: u32 = 4;
 
 /// tokio's runtime, for few and long tasks: by itself it would go on with those that are there and
-/// look up after dozens of them, since looking costs a microsecond. A request costs forty and more.
+/// look up after dozens of them, which is right where a task is over in a microsecond.
 ///
 /// # Errors
 /// When the operating system gives no threads.
