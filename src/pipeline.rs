@@ -122,9 +122,9 @@ pub enum Failure {
     Guard(#[from] GuardFailure),
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The body could not be read.
+    /// The key may not send it, or the body could not be read.
     #[error("{0}")]
-    Unread(ApiError),
+    Refused(ApiError),
     /// The server stops and has waited long enough.
     #[error("The server is shutting down.")]
     Stopping,
@@ -369,7 +369,7 @@ async fn look_up(
                 match app.cache.turn(&key).await {
                     Turn::Mine(held) => return Ok(Ok((lead, Turn::Mine(held)))),
                     Turn::Theirs => {
-                        let other = async { Ok(app.cache.await_other(&key).await) };
+                        let other = async { Ok(app.cache.await_other(&key, plan.max_age).await) };
                         if let Some(kept) = waiting(caller, other).await? {
                             return Ok(Err(Source::Kept(kept)));
                         }
@@ -397,13 +397,14 @@ async fn waiting<T>(
     done
 }
 
-/// Records a request whose body could not be read. Returns what to tell the client.
-pub async fn refuse(app: &App, caller: Caller, endpoint: &str, unread: ApiError) -> Failure {
+/// Records a request that the key may not send, or whose body could not be read. Returns what to tell
+/// the client.
+pub async fn refuse(app: &App, caller: Caller, endpoint: &str, refused: ApiError) -> Failure {
     let mut ledger = Ledger::open(app, &caller, endpoint, "", false);
     let failure = match app.limits.begin(&caller.principal, None).await {
         Ok(permit) => {
             ledger.hold(permit);
-            Failure::Unread(unread)
+            Failure::Refused(refused)
         }
         Err(limit) => limit.into(),
     };

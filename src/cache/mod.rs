@@ -137,7 +137,8 @@ impl Cache {
             return Some(recorded);
         }
         let recorded = self.shared.as_ref()?.get(key).await?;
-        self.adopt(key, recorded, max_age)
+        self.is_live(&recorded, max_age)
+            .then(|| self.adopt(key, recorded))
     }
 
     /// Whose turn it is to make an answer, among the processes that share them.
@@ -148,10 +149,16 @@ impl Cache {
         }
     }
 
-    /// Waits for the answer that another process makes. None when it makes none.
-    pub async fn await_other(&self, key: &Key) -> Option<Arc<Recorded>> {
-        let recorded = self.shared.as_ref()?.wait(key).await?;
-        self.adopt(key, recorded, None)
+    /// Waits for the answer that another process makes, which is never too old; what is there already
+    /// may be. None when it makes none.
+    pub async fn await_other(&self, key: &Key, max_age: Option<Duration>) -> Option<Arc<Recorded>> {
+        let since_ms = self.clock.now_ms();
+        let suits = |recorded: &Recorded| {
+            self.is_live(recorded, max_age)
+                || self.is_live(recorded, None) && recorded.at_ms >= since_ms
+        };
+        let recorded = self.shared.as_ref()?.wait(key, suits).await?;
+        Some(self.adopt(key, recorded))
     }
 
     /// Keeps an answer; returns when it is kept in this process.
@@ -167,21 +174,19 @@ impl Cache {
         }
     }
 
-    fn adopt(
-        &self,
-        key: &Key,
-        recorded: Recorded,
-        max_age: Option<Duration>,
-    ) -> Option<Arc<Recorded>> {
+    /// Keeps in this process what another has made.
+    fn adopt(&self, key: &Key, recorded: Recorded) -> Arc<Recorded> {
+        let recorded = Arc::new(recorded);
+        self.memory.put(*key, recorded.clone());
+        recorded
+    }
+
+    /// Whether it is fresh and not to be forgotten.
+    fn is_live(&self, recorded: &Recorded, max_age: Option<Duration>) -> bool {
         let is_flushed =
             |flush: &Flush| flush.covers(&recorded.project_id, &recorded.model, recorded.at_ms);
         let flushed = self.flushed.read().unwrap_or_else(PoisonError::into_inner);
-        if flushed.iter().any(is_flushed) || !self.is_fresh(&recorded, max_age) {
-            return None;
-        }
-        let recorded = Arc::new(recorded);
-        self.memory.put(*key, recorded.clone());
-        Some(recorded)
+        !flushed.iter().any(is_flushed) && self.is_fresh(recorded, max_age)
     }
 
     fn is_fresh(&self, recorded: &Recorded, max_age: Option<Duration>) -> bool {

@@ -166,9 +166,13 @@ impl Shared {
         }
     }
 
-    /// The answer that another process makes, when it has. None when its turn has ended without one,
-    /// or Redis is gone.
-    pub(super) async fn wait(&self, key: &Key) -> Option<Recorded> {
+    /// The answer that another process makes, when it has and when it suits: until then there may be
+    /// an earlier one. None when its turn has ended without one, or Redis is gone.
+    pub(super) async fn wait(
+        &self,
+        key: &Key,
+        suits: impl Fn(&Recorded) -> bool,
+    ) -> Option<Recorded> {
         let mut pause = FIRST_LOOK;
         loop {
             tokio::time::sleep(pause).await;
@@ -176,10 +180,11 @@ impl Shared {
             let mut both = redis::cmd("MGET");
             both.arg(self.value(key)).arg(self.lock(key));
             let both = self.redis.query::<(Option<Vec<u8>>, Option<Vec<u8>>)>(both);
-            match both.await.ok()? {
-                (Some(value), _) => return self.open(key, &value),
-                (None, Some(_)) => {}
-                (None, None) => return None,
+            let (value, turn) = both.await.ok()?;
+            let recorded = value.and_then(|value| self.open(key, &value));
+            let recorded = recorded.filter(&suits);
+            if recorded.is_some() || turn.is_none() {
+                return recorded;
             }
         }
     }

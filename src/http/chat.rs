@@ -53,11 +53,11 @@ impl ChatApi {
         keep_alive: Data<&KeepAlive>,
         request: MaybeJson<ChatRequest>,
     ) -> Result<ChatResponse, ApiError> {
-        key.0.may(KeyScope::ModelRequest)?;
+        let allowed = key.0.may(KeyScope::ModelRequest).map_err(ApiError::from);
         let caller = trace.caller(key.0, &cut);
-        let request = match request.0 {
+        let request = match allowed.and(request.0) {
             Ok(request) => request,
-            Err(unread) => return Err(pipeline::refuse(&app, caller, CHAT, unread).await.into()),
+            Err(refused) => return Err(pipeline::refuse(&app, caller, CHAT, refused).await.into()),
         };
         let stream = request.stream.unwrap_or(false);
         let options = request.stream_options.as_ref();

@@ -57,12 +57,12 @@ impl CompletionsApi {
         keep_alive: Data<&KeepAlive>,
         request: MaybeJson<CompletionRequest>,
     ) -> Result<CompletionResponse, ApiError> {
-        key.0.may(KeyScope::ModelRequest)?;
+        let allowed = key.0.may(KeyScope::ModelRequest).map_err(ApiError::from);
         let caller = trace.caller(key.0, &cut);
-        let request = match request.0 {
+        let request = match allowed.and(request.0) {
             Ok(request) => request,
-            Err(unread) => {
-                let failure = pipeline::refuse(&app, caller, COMPLETIONS, unread);
+            Err(refused) => {
+                let failure = pipeline::refuse(&app, caller, COMPLETIONS, refused);
                 return Err(failure.await.into());
             }
         };

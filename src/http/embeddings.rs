@@ -37,12 +37,12 @@ impl EmbeddingsApi {
         cut: Data<&Cut>,
         request: MaybeJson<EmbeddingRequest>,
     ) -> Result<Json<EmbeddingList>, ApiError> {
-        key.0.may(KeyScope::ModelRequest)?;
+        let allowed = key.0.may(KeyScope::ModelRequest).map_err(ApiError::from);
         let caller = trace.caller(key.0, &cut);
-        let request = match request.0 {
+        let request = match allowed.and(request.0) {
             Ok(request) => request,
-            Err(unread) => {
-                let failure = pipeline::refuse(&app, caller, EMBEDDINGS, unread);
+            Err(refused) => {
+                let failure = pipeline::refuse(&app, caller, EMBEDDINGS, refused);
                 return Err(failure.await.into());
             }
         };

@@ -193,7 +193,7 @@ impl From<&Failure> for ApiError {
                  try again later.",
                 None,
             ),
-            Failure::Unread(told) => told.clone(),
+            Failure::Refused(told) => told.clone(),
             Failure::Stopping => Self {
                 code: Some("server_shutdown"),
                 ..Self::unavailable("The server is shutting down. Please try again.", None)

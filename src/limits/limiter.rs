@@ -271,6 +271,8 @@ impl Permit {
                 }
             }
             Some(Held::Shared(mut share)) => share.settle(amount),
+            // Whoever reads along reserves nothing, and may come to pay in the place of who has left.
+            None if amount != Amount::default() => self.inner.spend(&self.claims, amount),
             None => {}
         }
     }
@@ -401,6 +403,17 @@ impl Inner {
         match Refusal::of(ask, refusals) {
             Some(refusal) => Err(refusal),
             None => Ok(()),
+        }
+    }
+
+    /// Counts what was used without having been asked for, whatever the limits are.
+    fn spend(self: &Arc<Self>, claims: &Arc<[Claim]>, amount: Amount) {
+        if let Some(shared) = &self.shared {
+            return shared.spend(claims, amount);
+        }
+        let mut share = self.take(&mut self.meters(), claims, Ask::Use(amount));
+        if let Taken::Tokens { used, .. } = &mut share.taken {
+            *used = amount;
         }
     }
 

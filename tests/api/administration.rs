@@ -229,6 +229,8 @@ async fn a_key_does_what_its_scopes_and_models_say() {
     assert!(server.opens(&key).await);
     let refused = error_of(403, chat("echo").await).await;
     assert_eq!(refused["code"], "insufficient_permissions");
+    let row = server.row().await;
+    assert_eq!((row.status, row.api_key_id), (403, key_id.clone()));
     let at = format!("/organization/projects/{project}");
     let path = format!("{at}/api_keys/{key_id}");
     let wider = json!({"scopes": ["model.read", "model.request"], "models": ["echo", "slow"]});

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use microllm::config::{Config, SecretUrl};
 use reqwest::Method;
@@ -87,6 +88,61 @@ async fn one_generation_is_enough_for_all_processes() {
         assert_eq!(answer.expect("a task").expect("json"), "a b c");
     }
     assert_eq!(asked(&one, "gate") + asked(&other, "gate"), 1);
+}
+
+#[tokio::test]
+async fn who_wants_a_new_answer_waits_for_the_one_that_is_being_made() {
+    let redis = RedisServer::start();
+    let one = Server::with(through(redis.url())).await;
+    let other = one.beside().await;
+    let body = sure("gate", "a b c");
+    one.engine("gate").gate.add_permits(1);
+    said(&one, &body).await;
+    stored(&redis, 1).await;
+    let anew = with(body, json!({"cache": {"s-maxage": 0}}));
+    let leading = tokio::spawn(one.chat(&anew).send());
+    eventually("it is asked", async || asked(&one, "gate") == 2).await;
+    let waiting = tokio::spawn(other.chat(&anew).send());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!waiting.is_finished(), "it took the old answer");
+    one.engine("gate").gate.add_permits(1);
+    for answer in [leading, waiting] {
+        let answer = answer.await.expect("a task").expect("a response");
+        assert_eq!(answer.status(), 200);
+    }
+    assert_eq!(asked(&other, "gate"), 0);
+}
+
+#[tokio::test]
+async fn who_pays_in_the_place_of_somebody_who_left_uses_their_limits() {
+    let redis = RedisServer::start();
+    let alone = Server::start().await;
+    let shared = Server::with(through(redis.url())).await;
+    for server in [alone, shared] {
+        let more = json!({"temperature": 0, "stream": true, "max_tokens": 40});
+        let body = with(ask("slow", "x"), more);
+        let first = server.chat(&body).send().await.expect("a response");
+        let mut first = first.bytes_stream();
+        first.next().await.expect("a chunk").expect("bytes");
+        let second = server.chat(&body).send().await.expect("a response");
+        drop(first);
+        second.text().await.expect("text");
+        let mut paid = 0;
+        eventually("both are recorded", async || {
+            let rows = server.rows().await;
+            paid = rows.iter().map(|row| row.input_tokens).max().unwrap_or(0) + 40;
+            rows.len() == 2
+        })
+        .await;
+        let key = server.app.keys.verify(&server.key).await.expect("a key");
+        eventually("it is counted", async || {
+            let told = server.app.limits.report(&key, &["slow".to_owned()]).await;
+            let told = told.expect("a report");
+            let used = told.iter().map(|(_, _, used)| used.tokens_per_day);
+            used.max().flatten() == Some(u64::from(paid))
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -239,7 +239,7 @@ async fn the_headers_say_what_is_left() {
 #[tokio::test]
 async fn errors_and_what_is_about_no_model_have_the_headers_too() {
     let server = Server::start().await;
-    let (project, limited) = limited(&server, json!({"requests_per_minute": 1})).await;
+    let (project, limited) = limited(&server, json!({"requests_per_minute": 2})).await;
     let path = format!("/organization/projects/{project}/api_keys");
     let made = server.make(&path, json!({"scopes": []})).await;
     let scopeless = made["value"].as_str().expect("a key");

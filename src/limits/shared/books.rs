@@ -234,6 +234,17 @@ impl Books {
         if let Some(refusal) = Refusal::of(ask, refused) {
             return Err(refusal);
         }
+        Ok(self.note_alone(now, wall_ms, claims, ask))
+    }
+
+    /// Counts what nobody else knows of yet.
+    pub(super) fn note_alone(
+        &mut self,
+        now: Now,
+        wall_ms: i64,
+        claims: &[Claim],
+        ask: Ask,
+    ) -> Notes {
         (self.is_whole, self.is_joined) = (false, false);
         let mut notes = Notes {
             day: now.day,
@@ -248,7 +259,7 @@ impl Books {
                 Ask::Use(amount) => local.untold.tokens_minute += amount.tokens,
             }
         }
-        Ok(notes)
+        notes
     }
 
     /// A request has ended (None), or what it has used of what was reserved is known.

@@ -31,6 +31,9 @@ use super::source::Source;
 use super::{LimitSet, RateStatus};
 use crate::shared::{Redis, Unavailable, Why};
 
+/// How much longer than for Redis is waited for the question to it, so that it is noted that there is no
+/// answer: who asks next then does not wait.
+const NOTED: Duration = Duration::from_millis(5);
 /// How often Redis hears of a process that is idle; a part of the lease in the script.
 const BEAT: Duration = Duration::from_secs(2);
 /// How often a question is asked again because something had to be told first.
@@ -152,7 +155,7 @@ impl Shared {
         // On a task of its own: who stops waiting gives back what is counted later.
         let (shared, own) = (self.clone(), claims.clone());
         let asking = tokio::spawn(async move { shared.ask_all(&own, ask).await });
-        match tokio::time::timeout(self.redis.timeout(), asking).await {
+        match tokio::time::timeout(self.redis.timeout() + NOTED, asking).await {
             Ok(Ok(Ok(answer))) => answer,
             _ => self.ask_alone(claims, ask),
         }
@@ -188,6 +191,17 @@ impl Shared {
         let rates = books.status_alone(now, claims);
         drop(books);
         Ok(self.share(claims, ask, notes, rates))
+    }
+
+    /// Counts what was used without having been asked for, whatever the limits are.
+    pub(super) fn spend(self: &Arc<Self>, claims: &Arc<[Claim]>, amount: Amount) {
+        let (now, wall_ms) = (self.source.now(), self.source.wall_ms());
+        let ask = Ask::Use(amount);
+        let mut books = self.books();
+        let notes = books.note_alone(now, wall_ms, claims, ask);
+        let rates = books.status_alone(now, claims);
+        drop(books);
+        self.share(claims, ask, notes, rates).settle(amount);
     }
 
     fn share(
