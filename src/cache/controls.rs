@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use headers::{CacheControl, Header};
-use poem::http::{HeaderMap, HeaderValue, header};
+use poem::http::{HeaderMap, header};
 use poem_openapi::Object;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+
+use crate::openai::chat::only_from_objects;
 
 /// The longest that an answer may be kept: 30 days.
 pub const LONGEST_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -12,7 +13,7 @@ const LONGEST_NAMESPACE: usize = 256;
 /// What one request wants of the cache. The names are LiteLLM's.
 #[derive(Debug, Clone, Default, Deserialize, Object)]
 #[oai(rename = "CacheControls")]
-#[serde(default, rename_all = "kebab-case")]
+#[serde(default, remote = "Self", rename_all = "kebab-case")]
 #[oai(rename_all = "kebab-case")]
 pub struct CacheParam {
     /// Keep the answer for this many seconds.
@@ -31,6 +32,8 @@ pub struct CacheParam {
     #[oai(validator(max_length = 256))]
     pub namespace: Option<String>,
 }
+
+only_from_objects!(CacheParam);
 
 /// The same, with what the `Cache-Control` header says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,22 +59,23 @@ impl Controls {
     /// What `Cache-Control: no-cache`, `no-store` and `max-age` ask for. Whatever else is in there is
     /// for caches on the way.
     pub fn of_headers(headers: &HeaderMap) -> Self {
+        let mut controls = Self::default();
         let values = headers.get_all(header::CACHE_CONTROL).iter();
-        // The words are the same in capitals, which the decoder does not know.
-        let values: Vec<HeaderValue> = values
-            .filter_map(|value| {
-                HeaderValue::from_bytes(&value.as_bytes().to_ascii_lowercase()).ok()
-            })
-            .collect();
-        let Ok(control) = CacheControl::decode(&mut values.iter()) else {
-            return Self::default();
-        };
-        Self {
-            no_cache: control.no_cache() || control.no_store(),
-            no_store: control.no_store(),
-            max_age: control.max_age(),
-            ..Self::default()
+        let values = values.filter_map(|value| value.to_str().ok());
+        // One by one: what one of them is about holds although another means nothing.
+        for directive in values.flat_map(|value| value.split(',')) {
+            let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+            match &*name.trim().to_ascii_lowercase() {
+                "no-cache" => controls.no_cache = true,
+                "no-store" => (controls.no_cache, controls.no_store) = (true, true),
+                "max-age" => {
+                    let seconds = value.trim().trim_matches('"').parse().ok();
+                    controls.max_age = seconds.map(Duration::from_secs).or(controls.max_age);
+                }
+                _ => {}
+            }
         }
+        controls
     }
 
     /// Adds what the body says; where both say something, both hold.
@@ -147,6 +151,16 @@ mod tests {
         let control = of("No-Store");
         assert!(control.no_cache && control.no_store);
         assert_eq!(of("nonsense, =, max-age=x"), Controls::default());
+        for header in [
+            "no-store, max-age=-1",
+            "max-age=99999999999999999999, no-store",
+            "=, \"no-transform, NO-STORE",
+        ] {
+            let control = of(header);
+            assert!(control.no_cache && control.no_store, "{header}");
+        }
+        assert!(of("no-cache=\"x\"").no_cache);
+        assert_eq!(of("max-age=\"5\"").max_age, Some(Duration::from_secs(5)));
     }
 
     #[test]

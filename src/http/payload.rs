@@ -327,6 +327,11 @@ mod tests {
                 "but got a decimal number",
             ),
             (
+                r#"{"model":"m","messages":[],"cache":[5]}"#,
+                "cache",
+                "expected an object, but got an array",
+            ),
+            (
                 r#"{"model":"m","messages":[],"stop":[1]}"#,
                 "stop[0]",
                 "expected a string",

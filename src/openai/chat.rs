@@ -267,6 +267,6 @@ macro_rules! only_from_objects {
     )*};
 }
 
-pub(super) use only_from_objects;
+pub(crate) use only_from_objects;
 
 only_from_objects!(ChatMessage, ContentPart, StreamOptions);
