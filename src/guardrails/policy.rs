@@ -225,7 +225,11 @@ impl Policy {
         let exception = rule.kinds.get(finding.kind);
         let said = exception.and_then(|exception| exception.of(direction));
         let response = said.unwrap_or_else(|| rule.response(direction));
-        let is_noted = rule.logging_only || !self.counts(finding, place);
+        // Whoever instructs the model may speak of attacks, and so may a model that refuses one.
+        let is_own = finding.guard == GuardName::Injection
+            && direction == Direction::Input
+            && matches!(place, Place::Instructions | Place::Assistant);
+        let is_noted = rule.logging_only || is_own || !self.counts(finding, place);
         if response != Response::Off && is_noted {
             return Response::Annotate;
         }
@@ -461,15 +465,12 @@ mod tests {
     fn presets_differ_and_are_well_formed() {
         let presets = Policy::presets().unwrap();
         assert_eq!(presets.len(), 3);
-        let attack = finding(GuardName::Injection, "role_play", 0.4);
+        let token = finding(GuardName::Secrets, "github_token", 0.9);
         let responses: Vec<_> = presets
             .iter()
-            .map(|policy| policy.response(&attack, Direction::Input, Place::User))
+            .map(|policy| policy.response(&token, Direction::Input, Place::User))
             .collect();
-        assert_eq!(
-            responses,
-            [Response::Off, Response::Annotate, Response::Block]
-        );
+        assert_eq!(responses, [Response::Off, Response::Mask, Response::Block]);
         assert_ne!(presets[1].digest, presets[2].digest);
         assert_eq!(presets[1], Policy::presets().unwrap()[1]);
     }

@@ -222,6 +222,8 @@ mod tests {
             "Act as a travel guide and plan a day in Lisbon.",
             "Wie aktiviere ich den Entwicklermodus auf meinem Handy?",
             "How does the forget gate in an LSTM work?",
+            "My kid ignores all instructions. What can I do?",
+            "Mein Sohn ignoriert alle Anweisungen. Was tun?",
         ] {
             assert!(score(text) < 0.5, "{text}: {}", score(text));
         }

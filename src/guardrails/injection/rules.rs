@@ -83,11 +83,11 @@ pub(super) const GAP: (&str, &str) = ("~", r#"[\s,.:;'"()-]+(?:[a-z0-9']+[\s,'"(
 pub(super) const RULES: &[(Family, &str)] = &[
     (
         Family::InstructionOverride,
-        r"\b(?:ignor\w*|disregard\w*|forget|neglect|override|overwrite|bypass|discard|drop|erase|dismiss|stop following|do ?n[o']t follow|pay no attention to)~(?:instructions?|instrukshuns|rules?|prompts?|directives?|guidelines?|commands?|guardrails?|restrictions?|programming|training|safety|context|conversations?|directions?|filters?|polic(?:y|ies)|constraints|orders|messages?)\b",
+        r"\b(?:ignor(?:e|ing)|disregard\w*|forget|neglect|override|overwrite|bypass|discard|drop|erase|dismiss|stop following|do ?n[o']t follow|pay no attention to)~(?:instructions?|instrukshuns|rules?|prompts?|directives?|guidelines?|commands?|guardrails?|restrictions?|programming|training|safety|context|conversations?|directions?|filters?|polic(?:y|ies)|constraints|orders|messages?)\b",
     ),
     (
         Family::InstructionOverride,
-        r"\b(?:ignor\w*|disregard|forget)\s(?:all|any|every ?thing|anything|what(?:ever)?|the (?:above|previous|preceding|prior|earlier|text before))(?:~(?:above|before|previous\w*|prior|earlier|said|told|know|learned|preceding))?\b",
+        r"\b(?:ignor(?:e|ing)|disregard|forget)\s(?:all|any|every ?thing|anything|what(?:ever)?|the (?:above|previous|preceding|prior|earlier|text before))(?:~(?:above|before|previous\w*|prior|earlier|said|told|know|learned|preceding))?\b",
     ),
     (
         Family::InstructionOverride,
@@ -175,7 +175,7 @@ pub(super) const RULES: &[(Family, &str)] = &[
     ),
     (
         Family::Multilingual,
-        r"\b(?:ignorier\w*|vergiss\w*|vergess\w*|missachte\w*|uberspring\w*|umgeh\w*)[^\n.]{0,60}?(?:anweisung\w*|befehle?\w*|instruktion\w*|regeln?|vorgaben|vorherig\w*|bisherig\w*|alles|davor|obige\w*|prompts?|richtlinien|auftrag|aufgaben?)\b",
+        r"\b(?:ignorier(?:en?)?\b|vergiss\w*|vergess\w*|missachte\w*|uberspring\w*|umgeh\w*)[^\n.]{0,60}?(?:anweisung\w*|befehle?\w*|instruktion\w*|regeln?|vorgaben|vorherig\w*|bisherig\w*|alles|davor|obige\w*|prompts?|richtlinien|auftrag|aufgaben?)\b",
     ),
     (
         Family::Multilingual,
