@@ -277,8 +277,9 @@ fn overhead(headers: &mut HeaderMap, trace: &Trace) {
         headers.extend(key.map(|key| (CACHE_KEY, key)));
     }
     let took = trace.arrived.elapsed();
-    let took = took.saturating_sub(trace.waited.total()).as_secs_f64() * 1000.0;
-    if let Ok(took) = HeaderValue::from_str(&format!("{took:.3}")) {
+    let micros = took.saturating_sub(trace.waited.total()).as_micros();
+    let millis = format!("{}.{:03}", micros / 1000, micros % 1000);
+    if let Ok(took) = HeaderValue::from_str(&millis) {
         headers.insert(OVERHEAD, took);
     }
 }
