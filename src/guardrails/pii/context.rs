@@ -126,13 +126,28 @@ pub fn sentence(before: &str) -> &str {
 pub fn is_joined(before: &str) -> bool {
     let mut last = before.chars().rev();
     match (last.next(), last.next()) {
-        (Some('-' | '_' | '/' | '\\'), Some(c)) => c.is_alphanumeric(),
+        (Some('-' | '_' | '/' | '\\'), Some(c)) => is_spaced(c),
         (Some('.'), Some(c)) => c.is_ascii_digit(),
         // A character reference of HTML.
         (Some('#'), Some('&')) => true,
-        (Some(c), _) => c.is_alphanumeric(),
+        (Some(c), _) => is_spaced(c),
         (None, _) => false,
     }
+}
+
+/// Letters beyond ASCII of scripts that have blanks between words (Latin, Greek and Cyrillic), for a
+/// class of a regular expression.
+macro_rules! spaced {
+    () => {
+        r"\u{c0}-\u{52f}\u{1e00}-\u{1fff}"
+    };
+}
+pub(super) use spaced;
+
+/// Whether a sign is a letter or a digit of a script that has blanks between words. In others, such
+/// as Han, Kana and Thai, a number stands right beside words that it is no part of.
+pub fn is_spaced(c: char) -> bool {
+    matches!(c, '\0'..='\u{52f}' | '\u{1e00}'..='\u{1fff}') && c.is_alphanumeric()
 }
 
 /// Whether the last sign but one says that it goes on: patterns end in `joined!()`, which takes one
@@ -206,6 +221,16 @@ mod tests {
     fn what_goes_on_is_a_part() {
         assert!(is_joined("a-") && is_joined("0.") && is_joined("x") && is_joined("é"));
         assert!(!is_joined("") && !is_joined(": ") && !is_joined(" -") && !is_joined("= "));
+        assert!(!is_joined("号") && !is_joined("は") && !is_joined("ก") && !is_joined("는-"));
         assert!(goes_on("123-4") && goes_on("1.5") && !goes_on("12-34") && !goes_on("1"));
+    }
+
+    #[test]
+    fn scripts_with_blanks_between_words_are_the_same_everywhere() {
+        let class = Regex::new(concat!("^[", spaced!(), "]$")).unwrap();
+        for c in ('\u{c0}'..='\u{ffff}').filter(|c| c.is_alphanumeric()) {
+            let is_in = class.is_match(c.encode_utf8(&mut [0; 4]));
+            assert_eq!(is_in, is_spaced(c), "{c:?}");
+        }
     }
 }

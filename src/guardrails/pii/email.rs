@@ -1,13 +1,20 @@
 //! E-mail addresses (RFC 5321, RFC 6531), and such as people write to hide them from programs.
 
+use super::context::spaced;
 use super::pattern;
 use crate::guardrails::patterns::{Candidate, Pattern, Verdict};
 
-/// Latin, Greek and Cyrillic letters, which words with blanks between them are made of: others would
-/// keep a stream waiting for a whole sentence.
+/// Letters of scripts that have blanks between words: others would keep a stream waiting for a whole
+/// sentence.
 macro_rules! local {
     () => {
-        r"[A-Za-z0-9_\u{c0}-\u{52f}][A-Za-z0-9_.+%'&/=^~!#$*?|{}\u{c0}-\u{52f}-]{0,63}"
+        concat!(
+            r"[A-Za-z0-9_",
+            spaced!(),
+            r"][A-Za-z0-9_.+%'&/=^~!#$*?|{}",
+            spaced!(),
+            r"-]{0,63}"
+        )
     };
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::context::{Words, border, is_joined};
+use super::context::{Words, border, is_joined, is_spaced};
 use super::{pattern, unescaped};
 use crate::guardrails::patterns::{Candidate, Pattern, Verdict};
 
@@ -48,7 +48,7 @@ static VERSION: Words = Words::new(
 
 fn ip_v4(candidate: &Candidate<'_>) -> Option<Verdict> {
     let before = candidate.before;
-    let is_part = before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
+    let is_part = before.ends_with(|c: char| is_spaced(c) || matches!(c, '.' | '_' | '-'))
         && !before.ends_with("--");
     if is_part {
         return None;
@@ -81,7 +81,7 @@ fn ip_v4(candidate: &Candidate<'_>) -> Option<Verdict> {
 /// In code, `::` stands between names.
 fn ip_v6(candidate: &Candidate<'_>) -> Option<Verdict> {
     let before = candidate.before;
-    if before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, ':' | '.' | '_')) {
+    if before.ends_with(|c: char| is_spaced(c) || matches!(c, ':' | '.' | '_')) {
         return None;
     }
     let text = candidate.text.strip_suffix(':').unwrap_or(candidate.text);

@@ -4,7 +4,7 @@
 use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
 
 use super::checksums::{digits, luhn};
-use super::context::{Words, border, goes_on, is_joined, is_other, joined};
+use super::context::{Words, border, goes_on, is_joined, is_other, is_spaced, joined};
 use super::{pattern, unescaped};
 use crate::guardrails::patterns::{Candidate, Pattern, Verdict};
 
@@ -140,7 +140,7 @@ fn plan(text: &str, region: Option<Region>) -> Option<Plan> {
 fn international(candidate: &Candidate<'_>) -> Option<Verdict> {
     if candidate
         .before
-        .ends_with(|c: char| c.is_alphanumeric() || matches!(c, '+' | ')'))
+        .ends_with(|c: char| is_spaced(c) || matches!(c, '+' | ')'))
     {
         return None;
     }

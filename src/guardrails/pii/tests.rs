@@ -35,6 +35,7 @@ fn addresses_are_found_as_people_write_them() {
         ),
         ("联系john@example.com谢谢", "john@example.com"),
         ("an jörg@müller.de!", "jörg@müller.de"),
+        ("gửi nguyễn@example.com", "nguyễn@example.com"),
         ("用 admin@例子.中国。", "admin@例子.中国"),
         ("a@xn--fsq.xn--0zwm56d", "a@xn--fsq.xn--0zwm56d"),
         ("?email=john@example.com&x=1", "john@example.com"),
@@ -87,6 +88,57 @@ fn phone_numbers_are_found_with_their_extensions() {
         ("2125550123 (office)", "2125550123"),
     ] {
         assert!(has(text, "phone", value), "{text}: {:?}", found(text));
+    }
+}
+
+#[test]
+fn numbers_are_found_right_beside_scripts_without_blanks() {
+    for (text, kind, value) in [
+        (
+            "卡号4111111111111111有效期",
+            "credit_card",
+            "4111111111111111",
+        ),
+        (
+            "บัตร4111111111111111หมดอายุ",
+            "credit_card",
+            "4111111111111111",
+        ),
+        (
+            "我的身份证号是11010519491231002X",
+            "national_id",
+            "11010519491231002X",
+        ),
+        ("我的手机号是13812345678谢谢", "phone", "13812345678"),
+        ("電話番号は090-1234-5678です", "phone", "090-1234-5678"),
+        (
+            "전화번호는+82 10-1234-5678입니다",
+            "phone",
+            "+82 10-1234-5678",
+        ),
+        (
+            "IBAN为DE89370400440532013000。",
+            "iban",
+            "DE89370400440532013000",
+        ),
+        ("IP是93.184.216.34吗", "ip_address", "93.184.216.34"),
+        (
+            "地址2606:2800:220:1:248:1893:25c8:1946。",
+            "ip_address",
+            "2606:2800:220:1:248:1893:25c8:1946",
+        ),
+    ] {
+        assert!(has(text, kind, value), "{text}: {:?}", found(text));
+    }
+    for text in [
+        "xé4111111111111111",
+        "số4111111111111111",
+        "версия93.184.216.34",
+        "卡号4111111111111112有效期",
+    ] {
+        let found = found(text);
+        let wrong = found.iter().any(|one| one.2 >= 0.5);
+        assert!(!wrong, "{text}: {found:?}");
     }
 }
 
@@ -324,7 +376,7 @@ fn sorted(mut found: Vec<Finding>) -> Vec<Finding> {
     found
 }
 
-const PIECES: &str = r"[0-9]{1,5}|[-+ ().x/:@#]|\\n|\n|call |phone |card |SSN |passport no |born on |GB82 |a@b\.de|1\.2\.3\.4|4111 1111 1111 1111|\+49 30 |::|é|１|AB|[a-z]{1,6} ";
+const PIECES: &str = r"[0-9]{1,5}|[-+ ().x/:@#]|\\n|\n|call |phone |card |SSN |passport no |born on |GB82 |a@b\.de|1\.2\.3\.4|4111 1111 1111 1111|\+49 30 |::|é|号|１|AB|[a-z]{1,6} ";
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
