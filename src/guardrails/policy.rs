@@ -273,6 +273,19 @@ impl Policy {
         Self::new(&self.name, rules)
     }
 
+    /// The policy for texts before the model that are too short to be judged by what they mean.
+    pub fn by_form(&self) -> Self {
+        let mut rules = self.rules.clone();
+        for guard in [GuardName::Injection, GuardName::Toxicity] {
+            let rule = rules.of_mut(guard);
+            rule.pre_call = Response::Off;
+            rule.kinds
+                .values_mut()
+                .for_each(|kind| kind.pre_call = None);
+        }
+        Self::new(&self.name, rules)
+    }
+
     fn new(name: &str, rules: Rules) -> Self {
         let canonical = serde_json::to_vec(&rules).unwrap_or_default();
         let mut digest = hex::encode(Sha256::digest(canonical));

@@ -5,15 +5,16 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::app::App;
 use crate::calls::Tools;
 use crate::clock::Clock;
-use crate::engine::{GenerateRequest, Message, Role, Tool};
+use crate::engine::{Form, GenerateRequest, Message, Role, Tool};
 use crate::guardrails::{
-    Action, Answer, Blocked, Checked, Context, Direction, FAILED, Finding, GuardName, Guardrails,
-    Instructions, OnFailure, Originals, Place, Policy, Spent,
+    Action, Answer, Blocked, Context, Direction, FAILED, Finding, GuardName, Guardrails,
+    Instructions, Masks, OnFailure, Originals, Place, Policy, Response, Spent,
 };
 use crate::metrics::Metrics;
 use crate::openai::moderation::{Moderation, ModerationParam};
@@ -161,8 +162,13 @@ impl Guarded {
             std::mem::take(&mut request.messages),
             std::mem::take(&mut request.tools),
         );
+        let asked = match &request.form {
+            Form::Calls { .. } | Form::Either { .. } => texts.1.clone(),
+            _ => Vec::new(),
+        };
         let seen = self.see(vec![texts], None).await?.pop();
         (request.messages, request.tools) = seen.unwrap_or_default();
+        keep_form(&mut request.form, &asked, &request.tools);
         Ok(())
     }
 
@@ -402,35 +408,16 @@ fn see(
     scope: &str,
     (mut messages, mut tools): Said,
 ) -> Seen {
-    let texts = messages.iter().flat_map(|message| {
-        let calls = message.tool_calls.iter().map(|call| &call.arguments);
-        message.name.iter().chain([&message.content]).chain(calls)
-    });
-    let told = tools.iter().filter_map(|tool| tool.description.as_ref());
-    let texts = texts.chain(told).map(String::as_str);
-    let mut masks = guardrails.masks(policy, Direction::Input, scope, texts);
-    let mut findings = Vec::new();
-    let mut spent = Spent::default();
-    let mut action = Action::Allow;
-    let mut blocked = None;
-    let mut check = |place: Place, param: &dyn Fn() -> String, text: &mut String| {
-        let checked = guardrails.check(policy, Direction::Input, place, text, &mut masks);
-        let Checked {
-            action: came_to,
-            text: masked,
-            findings: found,
-            blocked: why,
-            spent: took,
-        } = checked;
-        action = action.max(came_to);
-        spent.add(&took);
-        findings.push((place, found));
-        if let (Some(why), None) = (why, &blocked) {
-            blocked = Some((why, param()));
-        }
-        if came_to == Action::Mask {
-            *text = masked;
-        }
+    let masks = guardrails.masks(policy, Direction::Input, scope, texts(&messages, &tools));
+    let mut look = Look {
+        guardrails,
+        policy,
+        by_form: (!tools.is_empty()).then(|| Arc::new(policy.by_form())),
+        masks,
+        findings: Vec::new(),
+        action: Action::Allow,
+        blocked: None,
+        spent: Spent::default(),
     };
     for (i, message) in messages.iter_mut().enumerate() {
         let place = match message.role {
@@ -440,38 +427,155 @@ fn see(
             Role::Tool => Place::Tool,
         };
         if let Some(name) = &mut message.name {
-            check(place, &|| format!("messages[{i}].name"), name);
+            look.text(place, &|| format!("messages[{i}].name"), name);
         }
-        check(
+        look.text(
             place,
             &|| format!("messages[{i}].content"),
             &mut message.content,
         );
         for (j, call) in message.tool_calls.iter_mut().enumerate() {
             let param = || format!("messages[{i}].tool_calls[{j}].function.arguments");
-            check(place, &param, &mut call.arguments);
+            look.text(place, &param, &mut call.arguments);
         }
     }
     // Whoever writes a tool's description speaks to the model as a tool does.
     for (i, tool) in tools.iter_mut().enumerate() {
         if let Some(description) = &mut tool.description {
             let param = || format!("tools[{i}].function.description");
-            check(Place::Tool, &param, description);
+            look.text(Place::Tool, &param, description);
         }
-        described(&mut tool.parameters, &mut |text| {
-            let param = || format!("tools[{i}].function.parameters");
-            check(Place::Tool, &param, text);
-        });
+        let param = || format!("tools[{i}].function.parameters");
+        look.schema(&param, &mut tool.parameters);
     }
     Seen {
         messages,
         tools,
-        originals: masks.into_originals(),
-        findings,
-        action,
-        blocked,
-        spent,
+        originals: look.masks.into_originals(),
+        findings: look.findings,
+        action: look.action,
+        blocked: look.blocked,
+        spent: look.spent,
     }
+}
+
+/// Every text of a request.
+fn texts<'a>(messages: &'a [Message], tools: &'a [Tool]) -> Vec<&'a str> {
+    let mut texts = Vec::new();
+    for message in messages {
+        texts.extend(message.name.as_deref());
+        texts.push(&message.content);
+        let calls = message.tool_calls.iter();
+        texts.extend(calls.map(|call| call.arguments.as_str()));
+    }
+    for tool in tools {
+        texts.extend(tool.description.as_deref());
+    }
+    texts
+}
+
+/// The guards on their way through the texts of one request.
+struct Look<'a> {
+    guardrails: &'a Guardrails,
+    policy: &'a Arc<Policy>,
+    /// For words of schemas; none where there are no tools.
+    by_form: Option<Arc<Policy>>,
+    masks: Masks,
+    findings: Vec<(Place, Vec<Finding>)>,
+    action: Action,
+    blocked: Option<(Blocked, String)>,
+    spent: Spent,
+}
+
+impl Look<'_> {
+    /// Lets the guards see a text. What is masked is masked in place.
+    fn text(&mut self, place: Place, param: &dyn Fn() -> String, text: &mut String) {
+        if let Some(masked) = self.check(self.policy, place, param, text) {
+            *text = masked;
+        }
+    }
+
+    /// The same for all that a schema says. No keyword is left out: the model reads the whole of it,
+    /// and whoever wrote it may have written anything anywhere.
+    fn schema(&mut self, param: &dyn Fn() -> String, schema: &mut Value) {
+        match schema {
+            Value::String(text) => {
+                if let Some(masked) = self.schema_text(param, text) {
+                    *text = masked;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.schema(param, item)),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    // The tool would not know its field by a mask.
+                    if self.schema_text(param, name).is_some() {
+                        self.block_masked(param);
+                    }
+                    self.schema(param, value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A text of a schema, masked if it has to be.
+    fn schema_text(&mut self, param: &dyn Fn() -> String, text: &str) -> Option<String> {
+        let by_form = self.by_form.clone().filter(|_| is_word(text));
+        let policy = by_form.as_ref().unwrap_or(self.policy);
+        self.check(policy, Place::Tool, param, text)
+    }
+
+    /// What becomes of a text that is masked.
+    fn check(
+        &mut self,
+        policy: &Arc<Policy>,
+        place: Place,
+        param: &dyn Fn() -> String,
+        text: &str,
+    ) -> Option<String> {
+        let checked = self
+            .guardrails
+            .check(policy, Direction::Input, place, text, &mut self.masks);
+        self.action = self.action.max(checked.action);
+        self.spent.add(&checked.spent);
+        self.findings.push((place, checked.findings));
+        if let Some(why) = checked.blocked {
+            self.block(why, param);
+        }
+        (checked.action == Action::Mask).then_some(checked.text)
+    }
+
+    /// Blocks because of what the last text would have been masked for.
+    fn block_masked(&mut self, param: &dyn Fn() -> String) {
+        let Some((place, findings)) = self.findings.last() else {
+            return;
+        };
+        let is_masked = |finding: &&Finding| {
+            self.policy.response(finding, Direction::Input, *place) == Response::Mask
+        };
+        let masked = findings.iter().find(is_masked).or(findings.first());
+        if let Some(&Finding { guard, kind, .. }) = masked {
+            self.action = Action::Block;
+            self.block(Blocked { guard, kind }, param);
+        }
+    }
+
+    /// The first reason is told.
+    fn block(&mut self, why: Blocked, param: &dyn Fn() -> String) {
+        self.blocked.get_or_insert_with(|| (why, param()));
+    }
+}
+
+/// Bytes from which on a text of a schema is judged by what it means.
+const SENTENCE: usize = 24;
+/// The same for what has no blanks: names, references, types.
+const LONG_WORD: usize = 48;
+
+/// Whether a text of a schema is a word or two. Taken alone these mean too little to be judged by
+/// that: a field called `system_prompt` is no attack.
+fn is_word(text: &str) -> bool {
+    let is_name = text.is_ascii() && !text.contains(char::is_whitespace);
+    text.len() < if is_name { LONG_WORD } else { SENTENCE }
 }
 
 /// About how many bytes the guards have to see; tools count as much as is never short.
@@ -485,20 +589,16 @@ fn size(messages: &[Message], tools: &[Tool]) -> usize {
     bytes.sum::<usize>() + tools.len() * SHORT
 }
 
-/// What a schema tells the model in words.
-fn described(schema: &mut serde_json::Value, see: &mut dyn FnMut(&mut String)) {
-    use serde_json::Value;
-    match schema {
-        Value::Array(items) => items.iter_mut().for_each(|item| described(item, see)),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match value {
-                    Value::String(text) if name == "description" || name == "title" => see(text),
-                    value => described(value, see),
-                }
-            }
+/// An answer has to look like what the model was told of: it must not be made to say what was masked.
+fn keep_form(form: &mut Form, asked: &[Tool], seen: &[Tool]) {
+    let (Form::Calls { tools, .. } | Form::Either { tools, .. }) = form else {
+        return;
+    };
+    for tool in tools {
+        let mut pairs = asked.iter().zip(seen);
+        if let Some((_, seen)) = pairs.find(|(asked, _)| *asked == tool) {
+            tool.clone_from(seen);
         }
-        _ => {}
     }
 }
 

@@ -49,6 +49,27 @@ pub(super) fn too_long(param: &str, most: usize, length: usize) -> Invalid {
     invalid(param, Some("string_above_max_length"), message)
 }
 
+/// Refuses a name or an id that is too long, or has other signs than `pattern` says.
+pub(super) fn check_signs(
+    param: &str,
+    text: &str,
+    longest: usize,
+    is_allowed: impl Fn(char) -> bool,
+    pattern: &str,
+) -> Result<(), Invalid> {
+    if text.len() > longest {
+        return Err(too_long(param, longest, text.len()));
+    }
+    if text.is_empty() || !text.chars().all(is_allowed) {
+        let message = format!(
+            "Invalid '{param}': string does not match pattern. \
+             Expected a string that matches the pattern '{pattern}'."
+        );
+        return Err(invalid(param, Some("invalid_value"), message));
+    }
+    Ok(())
+}
+
 pub(super) fn unsupported(param: &str) -> Invalid {
     let message = format!("Unsupported parameter: '{param}' is not supported by this server.");
     invalid(param, Some("unsupported_parameter"), message)

@@ -4,7 +4,8 @@ use crate::engine::{Message, Role, ToolCall};
 use crate::openai::chat::{ChatMessage, ChatRole, Content, ContentPart};
 use crate::openai::tools::PastCall;
 
-use super::invalid::{Invalid, invalid, invalid_value, too_long, unsupported};
+use super::invalid::{Invalid, check_signs, invalid, invalid_value, unsupported};
+use super::tools;
 
 const LONGEST_NAME: usize = 64;
 /// Other services' are longer than ours.
@@ -43,10 +44,10 @@ fn one_message(i: usize, message: ChatMessage) -> Result<Message, Invalid> {
         return Err(unsupported(&at("function_call")));
     }
     if let Some(name) = &message.name {
-        check_name(&at("name"), name, LONGEST_NAME)?;
+        check_name(&at("name"), name)?;
     }
     if let Some(id) = &message.tool_call_id {
-        check_name(&at("tool_call_id"), id, LONGEST_ID)?;
+        check_id(&at("tool_call_id"), id)?;
     }
     let content = match message.content {
         Some(Content::Text(text)) => text,
@@ -73,11 +74,13 @@ fn one_message(i: usize, message: ChatMessage) -> Result<Message, Invalid> {
 }
 
 fn past_call(param: &str, call: PastCall) -> Result<ToolCall, Invalid> {
-    let (name, arguments) = match (call.kind.as_deref(), call.function, call.custom) {
-        (None | Some("function"), Some(function), _) => (function.name, function.arguments),
+    let (kind, name, arguments) = match (call.kind.as_deref(), call.function, call.custom) {
+        (None | Some("function"), Some(function), _) => {
+            ("function", function.name, function.arguments)
+        }
         (Some("custom"), _, Some(custom)) => {
             let input = serde_json::json!({"input": custom.input});
-            (custom.name, input.to_string())
+            ("custom", custom.name, input.to_string())
         }
         (None | Some("function" | "custom"), ..) => {
             let kind = call.kind.as_deref().unwrap_or("function");
@@ -90,8 +93,8 @@ fn past_call(param: &str, call: PastCall) -> Result<ToolCall, Invalid> {
             return Err(invalid_value(&param, other, "'function' and 'custom'"));
         }
     };
-    check_name(&format!("{param}.name"), &name, LONGEST_NAME)?;
-    check_name(&format!("{param}.id"), &call.id, LONGEST_ID)?;
+    tools::check_name(&format!("{param}.{kind}.name"), &name)?;
+    check_id(&format!("{param}.id"), &call.id)?;
     Ok(ToolCall {
         id: call.id,
         name,
@@ -99,21 +102,17 @@ fn past_call(param: &str, call: PastCall) -> Result<ToolCall, Invalid> {
     })
 }
 
-/// Chat templates write names and ids beside control tokens; OpenAI's own pattern for names keeps
-/// them apart, and from being words that no guard has seen.
-fn check_name(param: &str, name: &str, longest: usize) -> Result<(), Invalid> {
-    if name.len() > longest {
-        return Err(too_long(param, longest, name.len()));
-    }
-    let forbidden = |c: char| c.is_whitespace() || "<|\\/>".contains(c);
-    if name.is_empty() || name.contains(forbidden) {
-        let message = format!(
-            "Invalid '{param}': string does not match pattern. \
-             Expected a string that matches the pattern '^[^\\s<|\\\\/>]+$'."
-        );
-        return Err(invalid(param, Some("invalid_value"), message));
-    }
-    Ok(())
+/// Chat templates write names beside control tokens; OpenAI's own pattern keeps them apart.
+fn check_name(param: &str, name: &str) -> Result<(), Invalid> {
+    let is_allowed = |c: char| !c.is_whitespace() && !"<|\\/>".contains(c);
+    check_signs(param, name, LONGEST_NAME, is_allowed, "^[^\\s<|\\\\/>]+$")
+}
+
+/// The same for ids, which no guard sees: a masked one would name no call. Without blanks and `@`
+/// they can say little.
+fn check_id(param: &str, id: &str) -> Result<(), Invalid> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+    check_signs(param, id, LONGEST_ID, is_allowed, "^[a-zA-Z0-9_.:-]+$")
 }
 
 fn joined(param: &str, parts: Vec<ContentPart>) -> Result<String, Invalid> {

@@ -11,7 +11,7 @@ use crate::openai::tools::{
     self as wire, Grammar, ResponseFormat, ToolChoice, ToolChoiceObject, ToolName,
 };
 
-use super::invalid::{Invalid, invalid, invalid_value, too_long};
+use super::invalid::{Invalid, check_signs, invalid, invalid_value, too_long};
 
 /// OpenAI's own bound.
 const MOST_TOOLS: usize = 128;
@@ -427,19 +427,10 @@ fn check_schema(param: &str, schema: &Value) -> Result<usize, Invalid> {
     Ok(schema.to_string().len())
 }
 
-fn check_name(param: &str, name: &str) -> Result<(), Invalid> {
-    if name.len() > LONGEST_NAME {
-        return Err(too_long(param, LONGEST_NAME, name.len()));
-    }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if name.is_empty() || !name.chars().all(allowed) {
-        let message = format!(
-            "Invalid '{param}': string does not match pattern. \
-             Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
-        );
-        return Err(invalid(param, Some("invalid_value"), message));
-    }
-    Ok(())
+/// The name of a tool, or of a form.
+pub(super) fn check_name(param: &str, name: &str) -> Result<(), Invalid> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    check_signs(param, name, LONGEST_NAME, is_allowed, "^[a-zA-Z0-9_-]+$")
 }
 
 fn describe(param: &str, description: Option<&str>) -> Result<(), Invalid> {

@@ -51,6 +51,8 @@ pub struct Scripted {
     pub cancelled: Arc<AtomicUsize>,
     /// What was asked to be generated, in order.
     pub asked: Mutex<Vec<Prepared>>,
+    /// The last request, as it came.
+    pub told: Mutex<Option<GenerateRequest>>,
 }
 
 impl Scripted {
@@ -68,6 +70,7 @@ impl Scripted {
             gate: Arc::new(Semaphore::new(0)),
             cancelled: Arc::new(AtomicUsize::new(0)),
             asked: Mutex::new(Vec::new()),
+            told: Mutex::new(None),
         }
     }
 
@@ -84,6 +87,7 @@ impl Engine for Scripted {
 
     async fn prepare(&self, request: GenerateRequest) -> Result<Prepared, EngineError> {
         assert!(self.script != Script::PanicPrepare, "{INTERNALS}");
+        *self.told.lock().expect("no panic") = Some(request.clone());
         let prompt: Vec<u32> = match request.raw {
             Some(RawPrompt::Tokens(tokens)) => tokens,
             _ => request
