@@ -157,6 +157,21 @@ pub struct Tool {
     pub parameters: Value,
 }
 
+/// All strings in JSON, names of fields among them.
+pub fn strings<'a>(json: &'a Value, found: &mut Vec<&'a str>) {
+    match json {
+        Value::String(text) => found.push(text),
+        Value::Array(items) => items.iter().for_each(|item| strings(item, found)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                found.push(name);
+                strings(value, found);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// A call that the model has asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ToolCall {

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use crate::app::App;
 use crate::calls::Tools;
 use crate::clock::Clock;
-use crate::engine::{Form, GenerateRequest, Message, Role, Tool};
+use crate::engine::{Form, GenerateRequest, Message, Role, Tool, strings};
 use crate::guardrails::{
     Action, Answer, Blocked, Context, Direction, FAILED, Finding, GuardName, Guardrails,
     Instructions, Masks, OnFailure, Originals, Place, Policy, Response, Spent,
@@ -470,6 +470,7 @@ fn texts<'a>(messages: &'a [Message], tools: &'a [Tool]) -> Vec<&'a str> {
     }
     for tool in tools {
         texts.extend(tool.description.as_deref());
+        strings(&tool.parameters, &mut texts);
     }
     texts
 }

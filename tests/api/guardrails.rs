@@ -287,6 +287,20 @@ async fn placeholders_reach_the_model_and_their_originals_the_client() {
 }
 
 #[tokio::test]
+async fn no_placeholder_is_one_that_a_schema_has_already() {
+    let (server, _dir) = guarded("[pii]\nstyle = 'reversible'").await;
+    let schema = json!({"type": "object", "properties": {
+        "to": {"description": "Somebody such as [EMAIL_1]", "enum": ["[EMAIL_2]"]},
+        "[EMAIL_3]": {"default": ["[EMAIL_4]"]},
+    }});
+    let text = "Write to jane.doe@example.org.";
+    let asked = json!({"messages": [{"role": "user", "content": text}]});
+    let answer = server.answer(&with(takes(&schema), asked)).await;
+    assert_eq!(prompt(&server), "Write to [EMAIL_5].");
+    assert_eq!(content(&answer), text);
+}
+
+#[tokio::test]
 async fn an_answer_that_is_blocked_ends_with_a_refusal() {
     let policy = "refusal = 'No.'\n[secrets]\npre_call = 'off'\npost_call = 'block'";
     let (server, _dir) = guarded(policy).await;

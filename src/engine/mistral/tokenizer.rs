@@ -16,7 +16,7 @@ use tokenizers::Tokenizer;
 use super::template::{ChatTemplate, Conversation, RenderError};
 use crate::calls::Style;
 use crate::calls::{MARKERS, OPENERS};
-use crate::engine::{Message, RawPrompt, Tool, ToolCall};
+use crate::engine::{Message, RawPrompt, Tool, ToolCall, strings};
 use crate::models::InstalledModel;
 
 /// What GPT-2's descendants put between documents.
@@ -453,21 +453,6 @@ impl Control {
         }
         pieces.push(Piece::Text(&prompt[done..]));
         pieces.into_iter()
-    }
-}
-
-/// All strings in JSON, names of fields among them.
-fn strings<'a>(json: &'a Value, found: &mut Vec<&'a str>) {
-    match json {
-        Value::String(text) => found.push(text),
-        Value::Array(items) => items.iter().for_each(|item| strings(item, found)),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                found.push(name);
-                strings(value, found);
-            }
-        }
-        _ => {}
     }
 }
 
