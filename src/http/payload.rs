@@ -219,6 +219,10 @@ fn explain(path: &str, error: &str) -> ApiError {
         let message = format!("Missing required parameter: '{param}'.");
         return ApiError::param(param, Some("missing_required_parameter"), message);
     }
+    if error.starts_with("unknown field `") {
+        let message = format!("Unknown parameter: '{path}'.");
+        return ApiError::param(path, Some("unknown_parameter"), message);
+    }
     if let Some(rest) = error.strip_prefix("unknown variant `") {
         // "one of `a`, `b`, `c`", "`a` or `b`" or "`a`".
         let known = rest

@@ -94,8 +94,10 @@ pub struct ModerationScores {
     pub category_applied_input_types: BTreeMap<String, Vec<String>>,
 }
 
-/// What a chat completion may ask for.
+/// What a chat completion may ask for. Other fields are refused, not ignored.
+// A `mode` in the wrong place would block nothing.
 #[derive(Debug, Clone, Deserialize, Object)]
+#[serde(deny_unknown_fields)]
 #[oai(rename = "ChatModeration")]
 pub struct ModerationParam {
     /// There is one: any name is taken for it.
@@ -105,12 +107,14 @@ pub struct ModerationParam {
 }
 
 #[derive(Debug, Clone, Deserialize, Object)]
+#[serde(deny_unknown_fields)]
 pub struct ModerationPolicy {
     pub input: Option<ModerationPolicyMode>,
     pub output: Option<ModerationPolicyMode>,
 }
 
 #[derive(Debug, Clone, Deserialize, Object)]
+#[serde(deny_unknown_fields)]
 pub struct ModerationPolicyMode {
     /// `score`: tell the scores. `block`: and refuse what is flagged.
     pub mode: ModerationMode,

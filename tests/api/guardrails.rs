@@ -509,6 +509,22 @@ async fn a_completion_can_ask_to_be_moderated() {
         answer["moderation"]["output"]["results"][0]["flagged"],
         true
     );
+    for (moderation, param) in [
+        (json!({"mode": "block"}), "moderation.mode"),
+        (
+            json!({"policy": {"mode": "block"}}),
+            "moderation.policy.mode",
+        ),
+        (
+            json!({"policy": {"input": {"mode": "score", "model": "x"}}}),
+            "moderation.policy.input.model",
+        ),
+    ] {
+        let body = with(ask("echo", hate), json!({"moderation": moderation}));
+        let error = server.refusal(400, &body).await;
+        assert_eq!(error["param"], param, "{error}");
+        assert_eq!(error["code"], "unknown_parameter");
+    }
     let quiet = json!({"moderation": {"model": "x"}, "stream": true});
     let response = server
         .chat(&with(ask("echo", "Hello."), quiet))
