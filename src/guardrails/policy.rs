@@ -407,6 +407,15 @@ impl Rules {
             if let Some((field, ..)) = foreign {
                 return Err((key(field), "is not of this guard"));
             }
+            let mut hosts = rule.allowed_hosts.iter().flatten();
+            if let Some(wrong) = hosts.position(|host| !is_host(host)) {
+                let key = key(&format!("allowed_hosts[{wrong}]"));
+                return Err((
+                    key,
+                    "must be the name of a host, in ASCII, without scheme, port, path or '*': what \
+                     is below it is allowed too",
+                ));
+            }
         }
         Ok(())
     }
@@ -446,6 +455,14 @@ impl From<Response> for Action {
             Response::Block => Self::Block,
         }
     }
+}
+
+/// Whether a host of an address can ever be this one, or below it.
+fn is_host(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let name = name.trim_start_matches('.');
+    let parsed = url::Host::parse(name);
+    !name.contains('*') && parsed.is_ok_and(|host| host.to_string() == name)
 }
 
 /// Tables are merged, everything else is replaced.
@@ -505,6 +522,14 @@ mod tests {
     }
 
     #[test]
+    fn hosts_are_named_as_addresses_name_them() {
+        let hosts =
+            "['Foo.com', '.bar.com', 'localhost', 'xn--mller-kva.de', '192.168.0.1', '[::1]']";
+        let text = format!("[output]\nallowed_hosts = {hosts}");
+        Policy::parse("mine", &text).unwrap();
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, expected) in [
             ("[pii]\nstile = 'label'", "stile"),
@@ -519,6 +544,27 @@ mod tests {
             ("[pii.kinds.emial]\npre_call = 'block'", "pii.kinds.emial"),
             ("[output]\npre_call = 'block'", "output.pre_call"),
             ("[leak.kinds.canary]\npre_call = 'block'", "leak.pre_call"),
+            (
+                "[output]\nallowed_hosts = ['a.example', '*.foo.com']",
+                "output.allowed_hosts[1]",
+            ),
+            (
+                "[output]\nallowed_hosts = ['https://bar.com']",
+                "output.allowed_hosts[0]",
+            ),
+            (
+                "[output]\nallowed_hosts = ['bar.com:443']",
+                "output.allowed_hosts[0]",
+            ),
+            (
+                "[output]\nallowed_hosts = ['bar.com/a']",
+                "output.allowed_hosts[0]",
+            ),
+            (
+                "[output]\nallowed_hosts = ['müller.de']",
+                "output.allowed_hosts[0]",
+            ),
+            ("[output]\nallowed_hosts = ['']", "output.allowed_hosts[0]"),
             ("[toxicitie]\npost_call = 'off'", "toxicitie"),
             ("extends = 'mine'", "mine"),
             ("[pii", "policy 'wrong'"),
