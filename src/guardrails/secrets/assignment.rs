@@ -80,8 +80,7 @@ fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
     if is_quoted && kind == Kind::Password && words::is_passphrase(value) {
         return candidate.part(start..start + end, words::PLAIN);
     }
-    // A sentence that is told to a person.
-    if is_code || value.trim().contains(' ') && value.split(' ').all(letters::is_wordy) {
+    if is_code || is_sentence(value) {
         return None;
     }
     let part = start..start + end;
@@ -104,6 +103,13 @@ fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
     };
     let score = score * opening;
     Some(Verdict { score, ..verdict })
+}
+
+/// Whether it is told to a person: several words.
+fn is_sentence(value: &str) -> bool {
+    let is_in = |c: char| c.is_alphabetic() || ".,:;!?'…".contains(c);
+    let is_word = |word: &str| letters::is_wordy(word) || word.chars().all(is_in);
+    value.trim().contains(' ') && value.split(' ').all(is_word)
 }
 
 /// Whether a word is given as a value, not the name of something in a program: in quotes, in a

@@ -142,7 +142,15 @@ pub(super) fn name(candidate: &Candidate<'_>) -> (String, usize) {
     let is_in = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     let begins = candidate.before.trim_end_matches(is_in).len();
     let first = candidate.before.get(begins..).unwrap_or_default();
-    let end = candidate.text.find(|c| !is_in(c)).unwrap_or_default();
+    // A name of several words ends with the last of them.
+    let first_words = match starts_with(candidate.text, "mot de passe") {
+        true => "mot de ".len(),
+        false => 0,
+    };
+    let last_word = candidate.text.get(first_words..).unwrap_or_default();
+    let end = last_word
+        .find(|c| !is_in(c))
+        .map_or(0, |length| first_words + length);
     let rest = candidate.text.get(..end).unwrap_or_default();
     // A word before it: an API key, an access token.
     let words = candidate.before.get(..begins).unwrap_or_default();
@@ -150,6 +158,20 @@ pub(super) fn name(candidate: &Candidate<'_>) -> (String, usize) {
     let word = words.trim_end().rsplit([' ', '"', '\n']).next();
     let word = word.filter(|_| is_sentence).unwrap_or_default();
     (snake_case(&[word, "_", first, rest].concat()), end)
+}
+
+/// Whether a text begins so, whatever the case of ASCII letters.
+fn starts_with(text: &str, beginning: &str) -> bool {
+    let begun = text.get(..beginning.len());
+    begun.is_some_and(|begun| begun.eq_ignore_ascii_case(beginning))
+}
+
+/// Whether a password is called so in English, in which more is known of what is said of it.
+pub(super) fn is_english(called: &str) -> bool {
+    ["pass", "pwd", "pw"]
+        .iter()
+        .any(|name| starts_with(called, name))
+        && !starts_with(called, "passwort")
 }
 
 /// A name in lower case with a line between its words.
@@ -193,7 +215,7 @@ pub(super) fn opening(name: &str, kind: Kind) -> f32 {
 }
 
 /// Whether what has this name is no secret, whatever its value looks like.
-fn is_other(name: &str) -> bool {
+pub(super) fn is_other(name: &str) -> bool {
     let is_word = |word: &str| {
         NOT_SECRET.contains(&word) || NOT_BEGUN.iter().any(|begin| word.starts_with(begin))
     };
@@ -233,7 +255,8 @@ fn is_compound(name: &str) -> bool {
     };
     let known = ["word", "wort", "wd", "phrase", "code", "wrd"];
     let is_longer = rest.starts_with(|c: char| c.is_ascii_alphabetic());
-    (is_longer && !known.iter().any(|word| rest.starts_with(word)))
+    let is_known = before.ends_with("mot_de_") || known.iter().any(|word| rest.starts_with(word));
+    (is_longer && !is_known)
         || ["com", "by", "tres", "sur", "en", "mini", "over"]
             .iter()
             .any(|part| before.ends_with(part))

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::super::patterns::{Candidate, Pattern, Verdict};
-use super::name::{called_key, called_password, called_secret, name, opening};
+use super::name::{
+    called_key, called_password, called_secret, is_english, is_other, name, opening,
+};
 use super::value::{self, Kind};
 use super::{letters, secret, words};
 
@@ -48,9 +50,37 @@ pub(super) static PATTERNS: [Pattern; 6] = [
     }),
 ];
 
+/// What a value in a sentence may stand behind.
+const OPENING: [char; 5] = ['"', '\'', '`', '*', '('];
+
+/// What there is for passwords and is none, beside what names of variables tell.
+const FOR_PASSWORDS: [&str; 18] = [
+    "prompt",
+    "input",
+    "box",
+    "screen",
+    "dialog",
+    "form",
+    "button",
+    "link",
+    "email",
+    "vault",
+    "generator",
+    "checker",
+    "strength",
+    "rules",
+    "requirements",
+    "change",
+    "recovery",
+    "protection",
+];
+
 fn said(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
-    let (name, _) = name(candidate);
+    let (name, end) = name(candidate);
     let text = candidate.text;
+    if is_of_password(&name, text.get(end..)?) {
+        return None;
+    }
     let start = text.rfind(char::is_whitespace)? + 1;
     spoken(candidate, &name, start, kind)
 }
@@ -62,6 +92,14 @@ fn told(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
     spoken(candidate, &name, start, kind)
 }
 
+/// Whether the word after the name makes it another thing's: a password manager is no password.
+fn is_of_password(name: &str, rest: &str) -> bool {
+    let next = rest.split_whitespace().next().unwrap_or_default();
+    let next = next.trim_matches(|c: char| !c.is_alphanumeric());
+    let next = next.to_ascii_lowercase();
+    FOR_PASSWORDS.contains(&next.as_str()) || is_other(&format!("{name}_{next}"))
+}
+
 /// A value in a sentence.
 fn spoken(candidate: &Candidate<'_>, name: &str, start: usize, kind: Kind) -> Option<Verdict> {
     let opening = opening(name, kind);
@@ -70,7 +108,7 @@ fn spoken(candidate: &Candidate<'_>, name: &str, start: usize, kind: Kind) -> Op
     }
     let text = candidate.text;
     let rest = text.get(start..)?;
-    let start = text.len() - rest.trim_start_matches(['"', '\'', '`', '*', '(']).len();
+    let start = text.len() - rest.trim_start_matches(OPENING).len();
     let rest = text.get(start..)?;
     let end = start
         + rest
@@ -84,14 +122,21 @@ fn spoken(candidate: &Candidate<'_>, name: &str, start: usize, kind: Kind) -> Op
     }
     // What has no digit is a word more often than not.
     let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
-    let before = text
-        .get(..start)?
-        .trim_end_matches(['"', '\'', '`', '*', '('])
-        .trim_end();
-    let is_called = ["is", ":", "was", "ist", "est", "es", "set to", "changed to"]
-        .iter()
-        .any(|link| before.to_ascii_lowercase().ends_with(link));
+    let before = text.get(..start)?;
+    let is_quoted = before.ends_with(['"', '\'', '`', '*']);
+    let before = before.trim_end_matches(OPENING).trim_end();
+    let before = before.to_ascii_lowercase();
+    let is_english = is_english(text);
+    let is_called = match is_english {
+        true => ["is", ":", "was", "set to", "changed to"]
+            .iter()
+            .any(|link| before.ends_with(link)),
+        // Where no ends of words tell what is only said of a password, marks must.
+        false => is_quoted || before.ends_with(':'),
+    };
+    let is_word = !is_english && !is_called && value.chars().all(char::is_alphabetic);
     let score = match has_digit {
+        false if kind == Kind::Password && is_word => 0.3_f32.min(verdict.score),
         false if kind == Kind::Password && is_called && words::is_password(value) => words::PLAIN,
         false if letters::is_wordy(value) => 0.3_f32.min(verdict.score),
         _ if value.contains(['(', '[', '{', '=']) => (verdict.score - 0.3).max(0.0),
@@ -110,6 +155,11 @@ mod tests {
         for text in [
             "my password is swordfish",
             "The passphrase is \"correct-horse-battery\".",
+            "Passwort: Kaninchen",
+            "Mein Passwort ist \"Kaninchen\"",
+            "Mein Passwort ist Sommer2024!",
+            "mi contraseña es Verano2024",
+            "Mijn wachtwoord is zomer24",
         ] {
             assert!(!likely(text).is_empty(), "{text}");
         }
@@ -118,6 +168,49 @@ mod tests {
             "your password is case-sensitive",
             "its password was never changed",
             "the secret is patience",
+        ] {
+            assert!(likely(text).is_empty(), "{text}: {:?}", likely(text));
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_password_is_none_in_other_languages_either() {
+        for text in [
+            "Mein Passwort ist abgelaufen, was tun?",
+            "Das Passwort ist falsch.",
+            "Mein Kennwort ist gesperrt",
+            "Das Passwort ist vergessen",
+            "Das Passwort ist ungültig",
+            "Passwort: erforderlich",
+            "Passwort: ungültig",
+            "mi contraseña es incorrecta",
+            "contraseña: olvidada",
+            "Le mot de passe est invalide",
+            "Mot de passe : obligatoire",
+            "Mijn wachtwoord is verlopen",
+            "Het wachtwoord is onjuist",
+            "A senha é inválida",
+            "Senha: inválida",
+            "La password: obbligatoria",
+        ] {
+            assert!(likely(text).is_empty(), "{text}: {:?}", likely(text));
+        }
+        let found = likely("Mot de passe : Soleil2024!");
+        assert_eq!(found[0].1, "Soleil2024!");
+    }
+
+    #[test]
+    fn what_there_is_for_passwords_is_none() {
+        for text in [
+            "My password manager is Bitwarden",
+            "The password reset is broken",
+            "The password policy is strict",
+            "the password prompt is frozen",
+            "The password field is swordfish-coloured",
+            "The password is somewhere in my notes",
+            "The API key id is 9f8Kq2LmZx7Vb3Nw5Rt1",
+            "{\"pw_short\": \"The password is too short\"}",
+            "{\"pw_short\": \"Das Passwort ist zu kurz.\"}",
         ] {
             assert!(likely(text).is_empty(), "{text}: {:?}", likely(text));
         }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::super::patterns::{Candidate, Verdict};
-use super::check;
 use super::letters::{is_wordy, share_of_words};
+use super::{check, words};
 
 /// What something is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,7 +238,7 @@ fn password(text: &str) -> f32 {
         5.. if digit && letter => 0.75,
         6.. if letter && symbol => 0.65,
         6.. if digit => 0.6,
-        8.. if letter && !is_wordy(text) => 0.55,
+        8.. if letter && !is_wordy(text) && !words::is_said_abroad(text) => 0.55,
         _ => 0.3,
     }
 }

@@ -4,7 +4,7 @@
 pub(super) const PLAIN: f32 = 0.55;
 
 /// What is said of a password, and what programs give in its place.
-const SAID: [&str; 106] = [
+const SAID: [&str; 126] = [
     "required",
     "optional",
     "wrong",
@@ -111,6 +111,82 @@ const SAID: [&str; 106] = [
     "example",
     "visible",
     "maybe",
+    "short",
+    "quite",
+    "rather",
+    "pretty",
+    "almost",
+    "perhaps",
+    "broken",
+    "forgotten",
+    "frozen",
+    "rotten",
+    "strict",
+    "lousy",
+    "written",
+    "shown",
+    "given",
+    "chosen",
+    "somewhere",
+    "elsewhere",
+    "everywhere",
+    "nowhere",
+];
+
+/// How words begin that are said of a password in German, Spanish, French, Portuguese, Italian and
+/// Dutch. Their ends differ with what they are said of.
+const SAID_ABROAD: [&str; 51] = [
+    "abgelaufen",
+    "bekannt",
+    "benötigt",
+    "erforderlich",
+    "falsch",
+    "geändert",
+    "gelöscht",
+    "gesperrt",
+    "gültig",
+    "korrekt",
+    "richtig",
+    "ungültig",
+    "unbekannt",
+    "vergessen",
+    "zurückgesetzt",
+    "bloque",
+    "bloqué",
+    "caducad",
+    "correct",
+    "expir",
+    "inconnu",
+    "incorre",
+    "invalid",
+    "inválid",
+    "modifi",
+    "obligato",
+    "olvidad",
+    "oubli",
+    "vencid",
+    "válid",
+    "errad",
+    "esquecid",
+    "obrigat",
+    "trocad",
+    "bloccat",
+    "corrett",
+    "dimenticat",
+    "errat",
+    "obbligator",
+    "richiest",
+    "sbagliat",
+    "scadut",
+    "geblokkeerd",
+    "gewijzigd",
+    "onbekend",
+    "ongeldig",
+    "onjuist",
+    "vergeten",
+    "verlopen",
+    "verplicht",
+    "vereist",
 ];
 
 /// Ends of what a password may be or have happen to it, rather than be called.
@@ -138,8 +214,16 @@ pub(super) fn is_password(text: &str) -> bool {
         && text.bytes().all(is_in)
         && text.bytes().any(|byte| byte.is_ascii_alphabetic())
         && !is_said
+        && !is_said_abroad(text)
         && !ENDS.iter().any(|end| lower.ends_with(end))
         && !NAMES.iter().any(|word| lower.contains(word))
+}
+
+/// Whether it is said of passwords in a language other than English.
+pub(super) fn is_said_abroad(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    let is_word = lower.chars().all(char::is_alphabetic);
+    is_word && SAID_ABROAD.iter().any(|begin| lower.starts_with(begin))
 }
 
 /// Whether it may be a passphrase: some words that make no sentence.
@@ -169,7 +253,15 @@ mod tests {
         }
         assert!(is_passphrase("correct horse battery staple"));
         assert!(!is_passphrase("must not have been used before"));
-        for text in ["required", "case-sensitive", "userPassword", "stored", "x"] {
+        for text in [
+            "required",
+            "case-sensitive",
+            "userPassword",
+            "stored",
+            "x",
+            "Obligatoire",
+            "falsches",
+        ] {
             assert!(!is_password(text), "{text}");
         }
     }
