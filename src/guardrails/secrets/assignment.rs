@@ -80,7 +80,7 @@ fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
     if is_quoted && kind == Kind::Password && words::is_passphrase(value) {
         return candidate.part(start..start + end, words::PLAIN);
     }
-    if is_code || is_sentence(value) {
+    if is_code || is_sentence(value) || is_prompt(value) {
         return None;
     }
     let part = start..start + end;
@@ -110,6 +110,18 @@ fn is_sentence(value: &str) -> bool {
     let is_in = |c: char| c.is_alphabetic() || ".,:;!?'…".contains(c);
     let is_word = |word: &str| letters::is_wordy(word) || word.chars().all(is_in);
     value.trim().contains(' ') && value.split(' ').all(is_word)
+}
+
+/// Whether it asks for a password, or its quote ends what asks for one and a program goes on:
+/// `printf("Password: "); scanf("%s", password);`.
+fn is_prompt(value: &str) -> bool {
+    let asks = value.trim().contains(' ') && value.trim_end().ends_with(':');
+    let mut marks = value.trim_start().chars();
+    let goes_on = marks.next().is_some_and(|c| ");,+.<&".contains(c))
+        && marks
+            .next()
+            .is_some_and(|c| c.is_whitespace() || ");<$".contains(c));
+    asks || goes_on
 }
 
 /// Whether a word is given as a value, not the name of something in a program: in quotes, in a
@@ -202,6 +214,7 @@ mod tests {
             "pw: x7!Kq2Lm",
             "log in with password x7!Kq2Lm",
             "пароль: x7!Kq2Lm",
+            "input(\"name\"); password = \"x7!Kq2Lm\"",
         ] {
             assert_eq!(values(text), ["x7!Kq2Lm"], "{text}");
         }
@@ -244,6 +257,13 @@ mod tests {
             "SECRET_KEY = config('SECRET_KEY')",
             "Enter password: ********",
             "password: '{{ krb5_password }}'",
+            "'password' => 'required|min:8|confirmed'",
+            "\"password\": \"required|string|min:8\"",
+            "password = input(\"Enter password: \")",
+            "password = input(\"Password (8+ characters): \")",
+            "printf(\"Enter password: \"); scanf(\"%s\", password);",
+            "cout << \"Enter password: \"; cin >> password1;",
+            "log(\"Password: \" + password1 + \"!\")",
         ] {
             assert!(likely(text).is_empty(), "{text}: {:?}", likely(text));
         }

@@ -82,6 +82,11 @@ fn said(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
         return None;
     }
     let start = text.rfind(char::is_whitespace)? + 1;
+    // A verb stands in no program.
+    let is_verb = !text.get(..start)?.trim_end().ends_with(':');
+    if !is_verb && is_call(text, start) {
+        return None;
+    }
     spoken(candidate, &name, start, kind)
 }
 
@@ -89,6 +94,9 @@ fn told(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
     let (name, end) = name(candidate);
     let rest = candidate.text.get(end..)?;
     let start = end + rest.rfind([' ', '\t'])? + 1;
+    if is_call(candidate.text, start) {
+        return None;
+    }
     spoken(candidate, &name, start, kind)
 }
 
@@ -98,6 +106,12 @@ fn is_of_password(name: &str, rest: &str) -> bool {
     let next = next.trim_matches(|c: char| !c.is_alphanumeric());
     let next = next.to_ascii_lowercase();
     FOR_PASSWORDS.contains(&next.as_str()) || is_other(&format!("{name}_{next}"))
+}
+
+/// Whether a call begins there, or behind what may open a value.
+fn is_call(text: &str, start: usize) -> bool {
+    let value = text.get(start..).unwrap_or_default();
+    value::is_call(value.trim_start_matches(OPENING))
 }
 
 /// A value in a sentence.
@@ -197,6 +211,34 @@ mod tests {
         }
         let found = likely("Mot de passe : Soleil2024!");
         assert_eq!(found[0].1, "Soleil2024!");
+    }
+
+    #[test]
+    fn types_and_rules_of_passwords_are_none() {
+        for text in [
+            "password VARCHAR(255) NOT NULL,",
+            "`password` char(60) NOT NULL",
+            "password NVARCHAR(128)",
+            "password varchar2(64)",
+            "password DECIMAL(10,2)",
+            "password: String(255)",
+            "password: Optional(String(64))",
+            "password: z.string().min(8).max(64)",
+            "password: z.string().min(8, \"too short\").max(64),",
+            "password: yup.string().required().min(8),",
+            "password: Joi.string().min(8).max(64).required()",
+            "password: faker.internet.password(12)",
+            "password: constr(min_length=8)",
+        ] {
+            assert!(likely(text).is_empty(), "{text}: {:?}", likely(text));
+        }
+        for text in [
+            "password: abc(123)def",
+            "my password is Summer(2024)",
+            "(the password is hunter2)",
+        ] {
+            assert!(!likely(text).is_empty(), "{text}");
+        }
     }
 
     #[test]

@@ -71,6 +71,26 @@ const WORDS: [&str; 16] = [
     "argon2", "pbkdf2", "http", "ed25519", "2fa",
 ];
 
+/// Names of rules for what is entered as a password.
+const RULES: [&str; 16] = [
+    "required",
+    "required_with",
+    "required_if",
+    "nullable",
+    "sometimes",
+    "bail",
+    "string",
+    "min",
+    "max",
+    "between",
+    "size",
+    "confirmed",
+    "same",
+    "different",
+    "current_password",
+    "regex",
+];
+
 /// Whether it stands in for a secret.
 pub(super) fn is_stand_in(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
@@ -139,8 +159,33 @@ pub(super) fn is_something_else(text: &str) -> bool {
         || is_mail(text)
         || is_amount(&lower)
         || is_access(text)
+        || is_rules(text)
         || is_host(text)
         || text.contains("::")
+}
+
+/// A call or a chain of calls, as of the type of a column or a rule of a form: `VARCHAR(255)`,
+/// `z.string().min(8)`. Its end may be cut off.
+pub(super) fn is_call(text: &str) -> bool {
+    let Some((name, rest)) = text.split_once('(') else {
+        return false;
+    };
+    let is_in = |c: char| c.is_ascii_alphanumeric() || "_.$".contains(c);
+    let is_named = name.chars().all(is_in)
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '$');
+    is_named
+        && match rest.split_once(')') {
+            Some((_, after)) => after.is_empty() || after.starts_with(['.', ',', ';', ')', '[']),
+            None => name.contains('.') || is_wordy(name),
+        }
+}
+
+/// Rules that a form in PHP has for what is entered: `required|min:8`.
+fn is_rules(text: &str) -> bool {
+    text.split('|').all(|rule| {
+        let (name, argument) = rule.split_once(':').unwrap_or((rule, ""));
+        RULES.contains(&name) && argument.bytes().all(|b| b.is_ascii_graphic())
+    })
 }
 
 fn is_mail(text: &str) -> bool {
@@ -286,11 +331,29 @@ mod tests {
             "self.password",
             "user.token.value",
             "32bytes",
+            "required|min:8|confirmed",
+            "min:8",
         ] {
             assert!(is_something_else(text), "{text}");
         }
         for text in ["hunter2", "Summer2024!", "9f8Kq2LmZx7Vb3Nw5Rt1", "P@ssw0rd"] {
             assert!(!is_something_else(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn calls_are_told_by_their_names() {
+        for text in [
+            "VARCHAR(255)",
+            "varchar(255),email",
+            "z.string().min(8).max(64)",
+            "z.string().min(8",
+            "Optional(String(64))",
+        ] {
+            assert!(is_call(text), "{text}");
+        }
+        for text in ["Pass(word)123", "x7(Kq2Lm!", "(x7Kq2Lm)", "x7!Kq(2)"] {
+            assert!(!is_call(text), "{text}");
         }
     }
 
