@@ -113,6 +113,7 @@ pub fn folding(text: &str) -> Option<Range<usize>> {
     for piece in text.split_inclusive([' ', 'a']) {
         folded.push(piece);
     }
+    folded.finish();
     let places = folded.as_str().char_indices();
     let mut places = places.map(|(at, c)| folded.origins(at..at + c.len_utf8(), text));
     places.find(|place| text.get(place.clone()).is_none_or(str::is_empty))

@@ -78,6 +78,7 @@ impl Scan {
     /// Adds the last piece.
     pub fn finish(&mut self, piece: &str) -> Vec<Finding> {
         self.add(piece);
+        self.folded.finish();
         self.find(true)
     }
 
@@ -111,7 +112,8 @@ impl Scan {
     /// Adds to what waits; returns the bytes in which nothing else will be proposed.
     fn propose(&mut self, is_whole: bool) -> usize {
         let patterns = self.patterns.clone();
-        let mut settled = self.text.len();
+        // Of what is not folded yet nothing can be told.
+        let mut settled = self.folded.origin(self.folded.as_str().len());
         // Patterns of a guard stand together: the time is taken where the next guard's begin.
         let mut timed: Option<(GuardName, Instant)> = None;
         let mut desk = patterns.desk();

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 use crate::guardrails::Candidate;
+use crate::guardrails::folded::ESCAPE;
 
 /// Words that name something, in many languages. Compiled when first needed.
 pub struct Words {
@@ -85,10 +86,10 @@ impl Words {
     }
 }
 
-/// Line breaks that are written out (`\\n`) are breaks; nothing moves.
+/// Line breaks that are written out are breaks; nothing moves.
 fn unescaped(text: &str) -> Cow<'_, str> {
-    match text.contains('\\') {
-        true => Cow::Owned(text.replace("\\n", "\n ").replace("\\t", "\t ")),
+    match text.contains(ESCAPE) {
+        true => Cow::Owned(text.replace(ESCAPE, "\n")),
         false => Cow::Borrowed(text),
     }
 }

@@ -48,7 +48,7 @@ pub(super) static PATTERNS: [Pattern; 7] = [
     // "login admin:hunter2", "credentials are root / hunter2"
     secret(
         "password",
-        r#"(?-u:\b)(?:(?i-u:log[ -]?ins?(?:[ ]data)?|credentials?|creds?|account)(?:[ \t](?:is|are|with|as|using|to|for[ ][A-Za-z]{1,16}))?[ \t]{0,2}[:=]?[[:space:]]{1,2}["'`]?[A-Za-z][A-Za-z0-9._@\\-]{1,40}["'`]?(?:[/|]|(?::|[ \t]{1,2}[/|:-][ \t]{1,2}))|(?i-u:root|admin|administrator|sysadmin)["'`]?(?::|[ \t]{1,2}[/|:-][ \t]{1,2}))["'`]?[^\x00-\x20"'`<>,;/:][^\x00-\x20"'`<>,;]{4,}"#,
+        r#"(?-u:\b)(?:(?i-u:log[ -]?ins?(?:[ ]data)?|credentials?|creds?|account)(?:[ \t](?:is|are|with|as|using|to|for[ ][A-Za-z]{1,16}))?[ \t]{0,2}[:=]?[[:space:]]{1,2}["'`]?[A-Za-z][A-Za-z0-9._@\\\x0b-]{1,40}["'`]?(?:[/|]|(?::|[ \t]{1,2}[/|:-][ \t]{1,2}))|(?i-u:root|admin|administrator|sysadmin)["'`]?(?::|[ \t]{1,2}[/|:-][ \t]{1,2}))["'`]?[^\x00-\x20"'`<>,;/:][^\x00-\x20"'`<>,;]{4,}"#,
         beside,
     ),
 ];

@@ -3,6 +3,7 @@
 //! A match begins with what it is called, not with the name that this is a part of: nothing is
 //! held back in a stream before that. So the rest of the name is looked for in the context.
 
+use super::super::folded::ESCAPE;
 use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::name::{called_key, called_password, called_secret, name, opening};
 use super::value::{self, Kind};
@@ -41,7 +42,7 @@ fn assigned(candidate: &Candidate<'_>, kind: Kind) -> Option<Verdict> {
     let is_between = |c: char| c.is_whitespace() || ":=>|,({*\"'`\\]-".contains(c);
     let rest = text.get(end..)?;
     // The next line of a list is another thing.
-    let is_list = |between: &str| between.contains('\n') && between.contains(',');
+    let is_list = |between: &str| between.contains(['\n', ESCAPE]) && between.contains(',');
     let mut start = text.len() - rest.trim_start_matches(is_between).len();
     let between = text.get(end..start)?;
     // What a template puts in.

@@ -48,7 +48,7 @@ pub(super) static PATTERNS: [Pattern; 9] = [
     ),
     secret(
         "password",
-        r#"(?-u:\b)(?:curl|wget|http)[^\n]{0,120}?[ \t](?:-u|--user)[ =]{0,3}["']?[^[:space:]:"'$<{]{1,64}:[^\x00-\x20"']{4,}"#,
+        r#"(?-u:\b)(?:curl|wget|http)[^\n]{0,120}?[ \t](?:-u|--user)[ =]{0,3}["']?(?:[^[:space:]:"'$<{]|\x0b){1,64}:[^\x00-\x20"']{4,}"#,
         |candidate| after(candidate, candidate.text.rfind(':')? + 1),
     ),
     secret(

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::folded::ESCAPE;
 use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::{CERTAIN, DISTINCT, STAND_IN, check, secret};
 
@@ -19,12 +20,12 @@ pub(super) static PATTERNS: [Pattern; 7] = [
     // RFC 7468, RFC 9580, and what is put before the key in older forms.
     secret(
         "private_key",
-        r#"-----BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)?-----(?:[[:space:]\\nr"+]{1,12}(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject)[^\n]{0,100}){0,5}[A-Za-z0-9+/= \t\r\n\\"',]*"#,
+        r#"-----BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)?-----(?:[[:space:]\\nr"+]{1,12}(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject)[^\n]{0,100}){0,5}[A-Za-z0-9+/= \t\r\n\x0b\\"',]*"#,
         pem,
     ),
     secret(
         "private_key",
-        r"Private-Lines: [0-9]{1,3}[A-Za-z0-9+/= \t\r\n]{41,}",
+        r"Private-Lines: [0-9]{1,3}[A-Za-z0-9+/= \t\r\n\x0b]{41,}",
         putty,
     ),
     secret(
@@ -77,7 +78,7 @@ fn encoded(candidate: &Candidate<'_>) -> Option<Verdict> {
 }
 
 fn putty(candidate: &Candidate<'_>) -> Option<Verdict> {
-    let at = candidate.text.find('\n')?;
+    let at = candidate.text.find(['\n', ESCAPE])?;
     candidate.part(at..candidate.text.len(), DISTINCT)
 }
 

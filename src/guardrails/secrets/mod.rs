@@ -129,6 +129,34 @@ mod tests {
         found.into_iter().map(|one| (one.0, one.2)).collect()
     }
 
+    #[test]
+    fn secrets_are_found_after_escapes_that_are_written_out() {
+        let text = r#"{"stdout":"keys:\nAKIAQ3EGRIDXH5LMZP7B\nsk_live_51H8xYzAbCdEfGhIjKlMnOpQr\n\tpassword: x7!Kq2Lm\r\n"}"#;
+        let found = likely(text);
+        for secret in [
+            "AKIAQ3EGRIDXH5LMZP7B",
+            "sk_live_51H8xYzAbCdEfGhIjKlMnOpQr",
+            "x7!Kq2Lm",
+        ] {
+            assert!(found.iter().any(|one| one.1 == secret), "{found:?}");
+        }
+        for text in [
+            r"C:\new\test\build\release\fonts",
+            r"\nabla \times \rho = \frac{a}{b}",
+            r"grep -P '\bpass(word|wd)\b.*\n' C:\token\file",
+        ] {
+            assert!(likely(text).is_empty(), "{text}: {:?}", likely(text));
+        }
+        for text in [
+            r"psexec \\10.0.0.4 -u CORP\rob -p x7!Kq2Lm cmd",
+            r"curl -u CORP\bob:x7!Kq2Lm https://a.internal",
+            r"login: CORP\tom / x7!Kq2Lm",
+        ] {
+            let found = likely(text);
+            assert!(found.iter().any(|one| one.1 == "x7!Kq2Lm"), "{text}");
+        }
+    }
+
     fn pieces() -> impl Strategy<Value = Vec<String>> {
         let told = prop_oneof![
             Just("password"),
@@ -144,6 +172,8 @@ mod tests {
             Just("postgres://u:"),
             Just("@"),
             Just("\n"),
+            Just("\\n"),
+            Just("\\"),
             Just(" "),
             Just("-----BEGIN RSA PRIVATE KEY-----\n"),
             Just("\""),

@@ -155,8 +155,10 @@ pub(super) fn name(candidate: &Candidate<'_>) -> (String, usize) {
     // A word before it: an API key, an access token.
     let words = candidate.before.get(..begins).unwrap_or_default();
     let is_sentence = first.is_empty() && words.ends_with(' ');
-    let word = words.trim_end().rsplit([' ', '"', '\n']).next();
-    let word = word.filter(|_| is_sentence).unwrap_or_default();
+    let mut last = words
+        .trim_end()
+        .rsplit(|c: char| c.is_whitespace() || c == '"');
+    let word = last.next().filter(|_| is_sentence).unwrap_or_default();
     (snake_case(&[word, "_", first, rest].concat()), end)
 }
 

@@ -1,6 +1,7 @@
 //! Random strings that nothing names: what machines make up, and no word, hash or address looks
 //! like.
 
+use super::super::folded::ESCAPE;
 use super::super::patterns::{Candidate, Pattern, Verdict};
 use super::name::is_of_other;
 use super::{check, letters, secret, value, vendors};
@@ -211,9 +212,9 @@ fn is_blob(candidate: &Candidate<'_>) -> bool {
     let is_line = |line: &str| line.len() >= 40 && line.chars().all(is_in);
     let before = candidate.before;
     // A line break that is written as in a program.
-    let is_broken = before.ends_with('\\') && candidate.text.starts_with(['n', 'r']);
+    let is_broken = before.ends_with(ESCAPE);
     let last = before.trim_end_matches(|c: char| c.is_whitespace() || "\"'+\\".contains(c));
-    let last = last.rsplit(['\n', '"', '\'', ' ']).next();
+    let last = last.rsplit(['\n', ESCAPE, '"', '\'', ' ']).next();
     let begins_line = before.is_empty() || before.ends_with(['\n', ' ', '\t', '"']);
     let is_usual = matches!(candidate.text.len(), 64 | 72 | 76) && !before.is_empty();
     is_broken && last.is_some_and(|line| line.len() >= 20)
