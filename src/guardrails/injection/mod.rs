@@ -35,6 +35,12 @@ const HIDDEN: f32 = 0.5;
 /// Log-odds of its words from which on a text's worst window is read once more: below, the nets would
 /// have to be surer than 0.998 to make an attack of it. Nearly half of harmless texts are.
 const DOUBTFUL: f32 = -2.5;
+/// With fewer words than this, and fewer bytes than the next, a text is no sentence and asks for nothing:
+/// a name, the title of a field.
+const SENTENCE_WORDS: usize = 3;
+const SENTENCE_BYTES: usize = 40;
+/// The most that can be said of what is no sentence and has none of the phrases, in log-odds.
+const UNSAID: f32 = -1.0;
 
 pub(super) struct Injection {
     matcher: Matcher,
@@ -95,6 +101,13 @@ impl Injection {
     }
 }
 
+/// Whether a text may ask for something. In scripts that have no blanks between words, any may.
+fn is_sentence(text: &str) -> bool {
+    text.len() >= SENTENCE_BYTES
+        || text.split_whitespace().nth(SENTENCE_WORDS - 1).is_some()
+        || text.chars().any(|c| c >= '\u{530}')
+}
+
 /// All kinds of its findings.
 pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
     let families = rules::RULES.iter().filter_map(|(family, _)| family.kind());
@@ -118,7 +131,9 @@ impl Guard for Injection {
         let Some((mut found, span)) = worst else {
             return Ok(Vec::new());
         };
-        if let (Some(encoder), Some(doubt)) = (encoder, &found.doubt) {
+        if found.kind.is_none() && !is_sentence(text) {
+            found.logit = found.logit.min(UNSAID);
+        } else if let (Some(encoder), Some(doubt)) = (encoder, &found.doubt) {
             found.logit += self.nets.evidence(encoder, &doubt.text)?;
         }
         Ok(vec![Finding {
@@ -223,6 +238,9 @@ mod tests {
             "Wie aktiviere ich den Entwicklermodus auf meinem Handy?",
             "How does the forget gate in an LSTM work?",
             "My kid ignores all instructions. What can I do?",
+            "John Doe",
+            "Passwort",
+            "rules",
             "Mein Sohn ignoriert alle Anweisungen. Was tun?",
         ] {
             assert!(score(text) < 0.5, "{text}: {}", score(text));
