@@ -225,15 +225,22 @@ impl Guardrails {
         text: &str,
         masks: &mut Masks,
     ) -> Checked {
-        let mut window = self.window(policy, direction, place, &Context::default());
-        let edited = window.finish(text, masks);
-        Checked {
-            action: window.action(),
-            text: edited.text,
-            findings: window.findings(),
-            blocked: window.blocked(),
-            spent: window.spent(),
-        }
+        let window = self.window(policy, direction, place, &Context::default());
+        checked(window, text, masks)
+    }
+
+    /// As [`Guardrails::check`], for a text that may be JSON and must stay it then.
+    pub fn check_json(
+        &self,
+        policy: &Arc<Policy>,
+        direction: Direction,
+        place: Place,
+        text: &str,
+        masks: &mut Masks,
+    ) -> Checked {
+        let window = self.window(policy, direction, place, &Context::default());
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        checked(if is_json { window.json() } else { window }, text, masks)
     }
 
     /// A way through the guards for a text.
@@ -308,5 +315,17 @@ impl Guardrails {
             && (looks(Direction::Input) || looks(Direction::Output));
         let encoder = self.0.encoder.get().map(AsRef::as_ref);
         encoder.filter(|_| is_asked)
+    }
+}
+
+/// A whole text through its window.
+fn checked(mut window: Window, text: &str, masks: &mut Masks) -> Checked {
+    let edited = window.finish(text, masks);
+    Checked {
+        action: window.action(),
+        text: edited.text,
+        findings: window.findings(),
+        blocked: window.blocked(),
+        spent: window.spent(),
     }
 }

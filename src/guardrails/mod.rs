@@ -10,7 +10,8 @@
 //! - `markup`: where a text is code, and where it may be inside an HTML tag (`tags`)
 //! - `bodies`: what fuzz targets call
 //! - `window`: a text on its way through the guards
-//! - `mask`: what takes the place of what is masked, and keeps `apart` from what stands beside it
+//! - `mask`: what takes the place of what is masked, and keeps `apart` from what stands beside it, or
+//!   leaves `json` JSON
 //! - `leak`: answers that repeat their instructions
 //! - `spent`: what they take
 //! - `judgement`: what the guards make of a text, told to somebody
@@ -25,6 +26,7 @@ mod finding;
 mod folded;
 mod guards;
 mod injection;
+mod json;
 mod judgement;
 mod leak;
 mod linear;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hmac::Mac;
 use proptest::prelude::*;
 use proptest::sample::select;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -212,6 +213,47 @@ proptest! {
             if window.blocked().is_none() {
                 prop_assert_eq!(sorted(window.findings()), sorted(whole.findings()));
             }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn json_stays_json_in_pieces_too(
+        texts in prop::collection::vec(pieces().prop_map(|pieces| pieces.concat()), 0..4),
+        numbers in prop::collection::vec(
+            prop_oneof![
+                Just(json!(4_111_111_111_111_111_u64)),
+                Just(json!(-14_155_552_671_i64)),
+                Just(json!(14_155_552_671.5)),
+                any::<i64>().prop_map(Value::from),
+                any::<f64>().prop_map(Value::from),
+            ],
+            0..4,
+        ),
+        is_ascii: bool, policy in select(policies()), lengths in prop::collection::vec(0..40_usize, 0..40),
+    ) {
+        let value = json!({"phone": numbers, "notes": texts, "is": true, "password": texts});
+        let mut text = value.to_string();
+        if is_ascii {
+            text = text.replace('é', "\\u00e9").replace('日', "\\u65e5").replace('/', "\\/");
+        }
+        GUARDRAILS.with(|guardrails| {
+            let through = |pieces: &[String]| {
+                let mut masks = guardrails.masks(&policy, Direction::Output, "s", [text.as_str()]);
+                let window =
+                    guardrails.window(&policy, Direction::Output, Place::Assistant, &context());
+                let mut window = window.json();
+                let mut out = String::new();
+                for piece in pieces {
+                    out.push_str(&window.push(piece, &mut masks).text);
+                }
+                out.push_str(&window.finish("", &mut masks).text);
+                (out, window.blocked())
+            };
+            let (whole, blocked) = through(std::slice::from_ref(&text));
+            prop_assert_eq!(&through(&cut(&text, &lengths)), &(whole.clone(), blocked));
+            let is_json = serde_json::from_str::<Value>(&whole).is_ok();
+            prop_assert!(blocked.is_some() || is_json, "{whole} of {text}");
             Ok(())
         })?;
     }

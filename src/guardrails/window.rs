@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::apart::Apart;
 use super::finding::strongest;
 use super::guards::{Context, Unseen};
+use super::json::{Json, rest_of_value};
 use super::leak::Leak;
 use super::mask::Masks;
 use super::patterns::Scan;
@@ -59,8 +60,10 @@ pub struct Window {
     spent: Spent,
     has_replaced: bool,
     blocked: Option<Blocked>,
-    /// The text is JSON and must stay it.
-    is_json: bool,
+    /// Of a text that is JSON and must stay it: where in it one is after what has gone on.
+    json: Option<Json>,
+    /// A number was replaced, the rest of which does not go on.
+    is_cut: bool,
 }
 
 impl Window {
@@ -90,14 +93,15 @@ impl Window {
             spent: Spent::default(),
             has_replaced: false,
             blocked: None,
-            is_json: false,
+            json: None,
+            is_cut: false,
         }
     }
 
     /// For a text that is JSON and must stay it. Nobody renders it, so that nothing in it is unsafe
     /// to show.
     pub fn json(mut self) -> Self {
-        self.is_json = true;
+        self.json = Some(Json::default());
         self
     }
 
@@ -165,7 +169,11 @@ impl Window {
         }
         let end = self.scan.text().len();
         found.extend(self.judge(end));
-        self.go_on(found, end, masks)
+        let mut edited = self.go_on(found, end, masks);
+        if self.blocked.is_none() {
+            self.give_all(end, &mut edited);
+        }
+        edited
     }
 
     /// What a model says is judged before it goes on where it may be stopped, else as a whole.
@@ -207,7 +215,9 @@ impl Window {
                 continue;
             }
             let response = self.policy.response(&finding, self.direction, self.place);
-            if response == Response::Off || (self.is_json && finding.guard == GuardName::Output) {
+            if response == Response::Off
+                || (self.json.is_some() && finding.guard == GuardName::Output)
+            {
                 continue;
             }
             self.findings.push(finding.clone());
@@ -253,39 +263,73 @@ impl Window {
                 return edited;
             }
             let original = self.scan.text().get(place.clone()).unwrap_or_default();
+            let start = self.given;
             if let Some(strongest) = members.iter().min_by(|a, b| by_weight(a, b)) {
                 let mask = masks.mask(strongest, original);
-                self.replace(&mask, &mut edited);
+                self.replace(&mask, place.end, &mut edited);
             }
-            self.given = place.end;
             self.has_replaced |= members.iter().any(|edit| edit.kind != PLACEHOLDER);
-            edited.replaced.push(place);
+            edited.replaced.push(start..self.given);
         }
         self.edits.drain(..done);
         self.give(settled, &mut edited);
         edited
     }
 
-    /// Lets the original go on as it is, up to there.
+    /// Lets the original go on as it is, up to there, but for what a mask in JSON may have to take
+    /// with it.
     fn give(&mut self, until: usize, edited: &mut Edited) {
-        if until > self.given {
-            let text = self.scan.text().get(self.given..until);
-            let text = text.unwrap_or_default();
-            match self.direction {
-                Direction::Output if !self.is_json => self.apart.text(text, &mut edited.text),
-                _ => edited.text.push_str(text),
-            }
-            self.given = until;
-        }
+        let text = self.scan.text().get(self.given..until);
+        let begun = |json: Json| json.after(text.unwrap_or_default()).begun();
+        self.give_all(until.saturating_sub(self.json.map_or(0, begun)), edited);
     }
 
-    /// Lets something else go on.
-    fn replace(&mut self, mask: &str, edited: &mut Edited) {
+    /// Lets the original go on as it is, up to there.
+    fn give_all(&mut self, until: usize, edited: &mut Edited) {
+        let Some(mut text) = self.scan.text().get(self.given..until) else {
+            return;
+        };
+        if self.is_cut {
+            let (cut, rest) = text.split_at(rest_of_value(text));
+            self.json = self.json.map(|json| json.after(cut));
+            self.is_cut = rest.is_empty();
+            text = rest;
+        }
         match self.direction {
-            _ if self.is_json => edited.text.push_str(&escaped(mask)),
+            _ if self.json.is_some() => edited.text.push_str(text),
+            Direction::Input => edited.text.push_str(text),
+            Direction::Output => self.apart.text(text, &mut edited.text),
+        }
+        self.json = self.json.map(|json| json.after(text));
+        self.given = until;
+    }
+
+    /// Lets something else go on in place of the original up to there.
+    fn replace(&mut self, mask: &str, until: usize, edited: &mut Edited) {
+        if let Some(json) = self.json {
+            return self.replace_in_json(json, mask, until, edited);
+        }
+        match self.direction {
             Direction::Input => edited.text.push_str(mask),
             Direction::Output => self.apart.mask(mask, &mut edited.text),
         }
+        self.given = until;
+    }
+
+    /// A mask is a string, or a part of one. Escapes are replaced whole or not at all.
+    fn replace_in_json(&mut self, json: Json, mask: &str, until: usize, edited: &mut Edited) {
+        let replaced = self.scan.text().get(self.given..until).unwrap_or_default();
+        let after = json.after(replaced);
+        if !self.is_cut {
+            let quote = |json: Json| if json.in_string { "" } else { "\"" };
+            let parts = [quote(json), &escaped(mask), quote(after)];
+            parts.iter().for_each(|part| edited.text.push_str(part));
+        }
+        self.is_cut = !after.in_string && after.begun() > 0;
+        let kept = if after.in_string { after.begun() } else { 0 };
+        let replaced = replaced.get(..replaced.len().saturating_sub(kept));
+        self.json = Some(json.after(replaced.unwrap_or_default()));
+        self.given = until.saturating_sub(kept);
     }
 
     fn blocking(&self, edits: &[Finding]) -> Option<Blocked> {

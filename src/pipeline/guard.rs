@@ -13,7 +13,7 @@ use crate::calls::Tools;
 use crate::clock::Clock;
 use crate::engine::{Form, GenerateRequest, Message, Role, Tool, strings};
 use crate::guardrails::{
-    Action, Answer, Blocked, Context, Direction, FAILED, Finding, GuardName, Guardrails,
+    Action, Answer, Blocked, Checked, Context, Direction, FAILED, Finding, GuardName, Guardrails,
     Instructions, Masks, OnFailure, Originals, Place, Policy, Response, Spent,
 };
 use crate::metrics::Metrics;
@@ -436,7 +436,7 @@ fn see(
         );
         for (j, call) in message.tool_calls.iter_mut().enumerate() {
             let param = || format!("messages[{i}].tool_calls[{j}].function.arguments");
-            look.text(place, &param, &mut call.arguments);
+            look.arguments(place, &param, &mut call.arguments);
         }
     }
     // Whoever writes a tool's description speaks to the model as a tool does.
@@ -496,6 +496,17 @@ impl Look<'_> {
         }
     }
 
+    /// The same for the arguments of a call, which stay JSON if they are.
+    fn arguments(&mut self, place: Place, param: &dyn Fn() -> String, text: &mut String) {
+        let (policy, masks) = (self.policy, &mut self.masks);
+        let checked = self
+            .guardrails
+            .check_json(policy, Direction::Input, place, text, masks);
+        if let Some(masked) = self.masked(place, param, checked) {
+            *text = masked;
+        }
+    }
+
     /// The same for all that a schema says. No keyword is left out: the model reads the whole of it,
     /// and whoever wrote it may have written anything anywhere.
     fn schema(&mut self, param: &dyn Fn() -> String, schema: &mut Value) {
@@ -537,6 +548,16 @@ impl Look<'_> {
         let checked = self
             .guardrails
             .check(policy, Direction::Input, place, text, &mut self.masks);
+        self.masked(place, param, checked)
+    }
+
+    /// Notes what the guards have made of a text; what becomes of it if it is masked.
+    fn masked(
+        &mut self,
+        place: Place,
+        param: &dyn Fn() -> String,
+        checked: Checked,
+    ) -> Option<String> {
         self.action = self.action.max(checked.action);
         self.spent.add(&checked.spent);
         self.findings.push((place, checked.findings));
@@ -614,5 +635,35 @@ fn count<'a>(
         metrics.found(guard, finding.kind, direction.as_str());
         let name = format!("{guard}.{}", finding.kind);
         *counts.entry(name).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ToolCall;
+    use crate::guardrails::Policies;
+
+    #[test]
+    fn arguments_of_past_calls_stay_json() {
+        let guardrails = Guardrails::unkeyed(Policies::load(None).unwrap()).unwrap();
+        let policy = guardrails.policies().get("standard").unwrap();
+        let mut message = Message::new(Role::Assistant, "");
+        let arguments = r#"{"card":4111111111111111,"note":"mail\u00e9max@example.org\n"}"#;
+        for arguments in [arguments, "card 4111111111111111"] {
+            message.tool_calls.push(ToolCall {
+                id: "call_1".to_owned(),
+                name: "pay".to_owned(),
+                arguments: arguments.to_owned(),
+            });
+        }
+        let seen = see(&guardrails, &policy, "s", (vec![message], Vec::new()));
+        let calls = seen.messages.first().map(|message| &message.tool_calls);
+        let arguments = calls.into_iter().flatten().map(|call| &call.arguments);
+        let arguments: Vec<_> = arguments.collect();
+        let json: serde_json::Value = serde_json::from_str(arguments[0]).unwrap();
+        assert_eq!(json["card"], "[CREDIT_CARD_REDACTED]");
+        assert!(!arguments[0].contains("max@"), "{json}");
+        assert_eq!(arguments[1], "card [CREDIT_CARD_REDACTED]");
     }
 }

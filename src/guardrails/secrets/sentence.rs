@@ -126,7 +126,7 @@ fn spoken(candidate: &Candidate<'_>, name: &str, start: usize, kind: Kind) -> Op
     let rest = text.get(start..)?;
     let end = start
         + rest
-            .trim_end_matches(['.', ',', ';', ':', ')', '*', ']', '}'])
+            .trim_end_matches(['.', ',', ';', ':', ')', '*', ']', '}', '\\'])
             .len();
     let part: Range<usize> = start..end;
     let value = text.get(part.clone())?;
