@@ -17,6 +17,7 @@ mod flight;
 mod guard;
 mod invalid;
 mod ledger;
+mod look;
 mod messages;
 mod moderation;
 mod produce;

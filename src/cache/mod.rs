@@ -154,8 +154,8 @@ impl Cache {
     pub async fn await_other(&self, key: &Key, max_age: Option<Duration>) -> Option<Arc<Recorded>> {
         let since_ms = self.clock.now_ms();
         let suits = |recorded: &Recorded| {
-            self.is_live(recorded, max_age)
-                || self.is_live(recorded, None) && recorded.at_ms >= since_ms
+            let is_new = recorded.at_ms >= since_ms;
+            self.is_live(recorded, max_age.filter(|_| !is_new))
         };
         let recorded = self.shared.as_ref()?.wait(key, suits).await?;
         Some(self.adopt(key, recorded))

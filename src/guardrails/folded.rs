@@ -149,6 +149,7 @@ mod tests {
             assert_eq!(whole.origin(folded.len()), original.len());
         }
     }
+
     #[test]
     fn escapes_are_borders_and_taken_whole() {
         for (original, folded, spans) in [

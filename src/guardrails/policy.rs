@@ -283,7 +283,10 @@ impl Policy {
                 .values_mut()
                 .for_each(|kind| kind.pre_call = None);
         }
-        Self::new(&self.name, rules)
+        Self {
+            rules,
+            ..self.clone()
+        }
     }
 
     fn new(name: &str, rules: Rules) -> Self {

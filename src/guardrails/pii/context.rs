@@ -158,14 +158,6 @@ pub fn goes_on(text: &str) -> bool {
     matches!(last.next(), Some(b'-' | b'.'))
 }
 
-/// Where something begins: at a border of words, or after a line break that is written out.
-macro_rules! border {
-    () => {
-        r"(?:(?-u:\b)|\\[nrt])"
-    };
-}
-pub(super) use border;
-
 /// What a longer thing goes on with.
 macro_rules! joined {
     () => {

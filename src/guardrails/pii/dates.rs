@@ -1,8 +1,8 @@
 //! Dates of birth. A date is one only where something before it says so.
 
 use super::checksums::{digits, is_day, number};
-use super::context::{Words, border, sentence};
-use super::{pattern, unescaped};
+use super::context::{Words, sentence};
+use super::pattern;
 use crate::guardrails::patterns::{Candidate, Pattern, Verdict};
 
 /// Beginnings of the names of months in ten languages.
@@ -16,22 +16,22 @@ pub static PATTERNS: [Pattern; 2] = [
     pattern(
         "date_of_birth",
         concat!(
-            border!(),
+            r"(?-u:\b)",
             r"(?:[0-9]{1,2}(?: ?[./-] ?)[0-9]{1,2}(?: ?[./-] ?)(?:[0-9]{4}|[0-9]{2})|[0-9]{4}(?: ?[./-] ?)[0-9]{1,2}(?: ?[./-] ?)[0-9]{1,2}|(?:19|20)[0-9]{6}|(?:19|20)[0-9]{2} ?[年년] ?[0-9]{1,2} ?[月월] ?[0-9]{1,2} ?[日일]?)"
         ),
-        |candidate| unescaped(candidate, in_digits),
+        in_digits,
     ),
     pattern(
         "date_of_birth",
         concat!(
-            border!(),
+            r"(?-u:\b)",
             r"(?:[0-9]{1,2}(?:st|nd|rd|th|er|º|ª|\.)?[ .-]{0,2}(?:of |de |d')?",
             month!(),
             r"(?:[ .,/-]{1,2}|,? del? |,? of )[0-9]{2,4}|",
             month!(),
             r"[ .-]{1,2}[0-9]{1,2}(?:st|nd|rd|th)?(?:,? |, ?|-)[0-9]{4})(?-u:\b)"
         ),
-        |candidate| unescaped(candidate, named),
+        named,
     ),
 ];
 

@@ -57,11 +57,6 @@ fn address(candidate: &Candidate<'_>) -> Option<Verdict> {
     ]);
     let start = start.map_or(0, |at| at + 1);
     let local = local.get(start..)?;
-    // A line break that is written out.
-    let local = match candidate.before.ends_with('\\') && start == 0 {
-        true => local.strip_prefix(['n', 'r', 't']).unwrap_or(local),
-        false => local,
-    };
     let local = local.trim_start_matches(['.', '\'', '-', '%', '+']);
     let start = text.len() - domain.len() - local.len() - if text.contains('@') { 1 } else { 3 };
     if local.is_empty() || local.ends_with('.') || local.contains("..") {

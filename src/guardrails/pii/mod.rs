@@ -43,25 +43,6 @@ pub(super) fn patterns() -> impl Iterator<Item = &'static Pattern> {
         .chain(&dates::PATTERNS)
 }
 
-/// Judges what may begin after a line break that is written out (`\\n`), as in a tool's JSON.
-fn unescaped(
-    candidate: &Candidate<'_>,
-    judge: fn(&Candidate<'_>) -> Option<Verdict>,
-) -> Option<Verdict> {
-    if !candidate.text.starts_with('\\') {
-        return judge(candidate);
-    }
-    let before = format!("{}\n", candidate.before);
-    let inner = Candidate {
-        text: candidate.text.get(2..)?,
-        before: &before,
-        ..*candidate
-    };
-    let mut verdict = judge(&inner)?;
-    verdict.part = verdict.part.start + 2..verdict.part.end + 2;
-    Some(verdict)
-}
-
 const fn pattern(
     kind: &'static str,
     regex: &'static str,

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::context::{Words, border, is_joined, is_spaced};
-use super::{pattern, unescaped};
+use super::context::{Words, is_joined, is_spaced};
+use super::pattern;
 use crate::guardrails::patterns::{Candidate, Pattern, Verdict};
 
 pub static PATTERNS: [Pattern; 5] = [
@@ -11,10 +11,10 @@ pub static PATTERNS: [Pattern; 5] = [
     pattern(
         "ip_address",
         concat!(
-            border!(),
+            r"(?-u:\b)",
             r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?-u:\b)(?:\.[0-9])?"
         ),
-        |candidate| unescaped(candidate, ip_v4),
+        ip_v4,
     ),
     pattern(
         "ip_address",

@@ -3,8 +3,8 @@
 use iban::{Iban, IbanLike};
 
 use super::checksums::{digits, luhn, number, weighted};
-use super::context::{Words, border, goes_on, is_joined, is_other, joined, linked};
-use super::{pattern, unescaped};
+use super::context::{Words, goes_on, is_joined, is_other, joined, linked};
+use super::pattern;
 use crate::guardrails::patterns::{Candidate, Pattern, Verdict};
 
 pub static PATTERNS: [Pattern; 6] = [
@@ -12,21 +12,21 @@ pub static PATTERNS: [Pattern; 6] = [
     pattern(
         "credit_card",
         concat!(
-            border!(),
+            r"(?-u:\b)",
             r"(?:[0-9]{12,19}|[0-9]{4}(?:(?: ?- ?|  ?|\.)[0-9]{4}){2}(?: ?- ?|  ?|\.)[0-9]{1,4}(?:[ -][0-9]{1,3})?",
             r"|[0-9]{4}[ .-][0-9]{6}[ .-][0-9]{4,5}|[0-9]{4}[ -][0-9]{4}[ -][0-9]{5}|[0-9]{6}[ -][0-9]{8,13})(?-u:\b)",
             joined!()
         ),
-        |candidate| unescaped(candidate, card),
+        card,
     ),
     // ISO 13616: at most 34 characters, on paper in fours.
     pattern(
         "iban",
         concat!(
-            border!(),
+            r"(?-u:\b)",
             r"[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11,30}(?-u:\b)"
         ),
-        |candidate| unescaped(candidate, iban),
+        iban,
     ),
     pattern(
         "us_bank_routing",

@@ -4,8 +4,8 @@
 use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
 
 use super::checksums::{digits, luhn};
-use super::context::{Words, border, goes_on, is_joined, is_other, is_spaced, joined};
-use super::{pattern, unescaped};
+use super::context::{Words, goes_on, is_joined, is_other, is_spaced, joined};
+use super::pattern;
 use crate::guardrails::patterns::{Candidate, Pattern, Verdict};
 
 macro_rules! extension {
@@ -19,45 +19,45 @@ pub static PATTERNS: [Pattern; 4] = [
     pattern(
         "phone",
         concat!(
-            r"(?:\\[nrt])?\+ ?\(?[1-9][0-9]{0,2}\)?(?:[ .-]?\(0\))?(?:[ ().\-/]{0,3}[0-9]){5,13}",
+            r"\+ ?\(?[1-9][0-9]{0,2}\)?(?:[ .-]?\(0\))?(?:[ ().\-/]{0,3}[0-9]){5,13}",
             extension!()
         ),
-        |candidate| unescaped(candidate, international),
+        international,
     ),
     pattern(
         "phone",
         concat!(
-            border!(),
+            r"(?-u:\b)",
             r"(?:00|011[ .-])[1-9][0-9]{0,2}(?:[ ().\-/]{0,3}[0-9]){6,13}",
             extension!()
         ),
-        |candidate| unescaped(candidate, dialled),
+        dialled,
     ),
     // North America: three, three and four digits.
     pattern(
         "phone",
         concat!(
             r"(?:",
-            border!(),
-            r"1[ .-]?)?(?:(?:\\[nrt])?\([0-9]{3}\)(?: ?- ?| )?|",
-            border!(),
+            r"(?-u:\b)",
+            r"1[ .-]?)?(?:\([0-9]{3}\)(?: ?- ?| )?|",
+            r"(?-u:\b)",
             r"[0-9]{3}(?: - |[ .-]))[0-9]{3}(?: - |[ .-])?[0-9]{4}",
             extension!(),
             joined!()
         ),
-        |candidate| unescaped(candidate, north_american),
+        north_american,
     ),
     pattern(
         "phone",
         concat!(
-            r"(?:(?:\\[nrt])?\(0?[0-9]{1,5}\)(?: ?[-/] ?| )?|",
-            border!(),
+            r"(?:\(0?[0-9]{1,5}\)(?: ?[-/] ?| )?|",
+            r"(?-u:\b)",
             r")[0-9](?:(?:[ .-]| ?/ ?| - )?[0-9]){4,12}",
             extension!(),
             r"(?:[ ,]{0,2}[-(]? ?(?i:office|fax|mobile|cell|home|work|tel)(?-u:\b))?",
             joined!()
         ),
-        |candidate| unescaped(candidate, national),
+        national,
     ),
 ];
 

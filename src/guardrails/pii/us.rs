@@ -1,15 +1,15 @@
 //! Numbers of the registers of the United States.
 
 use super::checksums::{digits, luhn, number};
-use super::context::{Words, border, goes_on, is_joined, is_other, joined, linked};
-use super::{pattern, unescaped};
+use super::context::{Words, goes_on, is_joined, is_other, joined, linked};
+use super::pattern;
 use crate::guardrails::patterns::{Candidate, Pattern, Verdict};
 
 /// Three, two and four digits, with what may say afterwards what they are.
 macro_rules! three_two_four {
     () => {
         concat!(
-            border!(),
+            r"(?-u:\b)",
             r"[0-9]{3}(?:-[0-9]{2}-| - ?[0-9]{2} - ?| [0-9]{2} |\.[0-9]{2}\.|[0-9]{2})[0-9]{4}(?-u:\b)(?:",
             r"(?:[,.]? \(?(?:(?:is|as|was) (?:my|his|her|their|the|your) )?(?i:ssn|social security|itin)(?-u:\b))|",
             joined!(),
@@ -20,13 +20,9 @@ macro_rules! three_two_four {
 
 pub static PATTERNS: [Pattern; 5] = [
     // SSA: no area 000, 666 or 9xx, no group 00, no serial number 0000.
-    pattern("us_ssn", three_two_four!(), |candidate| {
-        unescaped(candidate, ssn)
-    }),
+    pattern("us_ssn", three_two_four!(), ssn),
     // IRS: area 9xx, groups 50 to 65, 70 to 88, 90 to 92 and 94 to 99.
-    pattern("us_itin", three_two_four!(), |candidate| {
-        unescaped(candidate, itin)
-    }),
+    pattern("us_itin", three_two_four!(), itin),
     pattern(
         "tax_id",
         concat!(r"(?-u:\b)[0-9]{2}-[0-9]{7}(?-u:\b)", joined!()),

@@ -7,20 +7,20 @@ mod europe;
 mod letters;
 
 use super::checksums::digits;
-use super::context::{Words, border, is_joined, is_other, joined};
-use super::{pattern, unescaped};
+use super::context::{Words, is_joined, is_other, joined};
+use super::pattern;
 use crate::guardrails::patterns::{Candidate, Pattern, Verdict};
 
 pub static PATTERNS: [Pattern; 3] = [
     pattern(
         "national_id",
-        concat!(border!(), r"[0-9]{8,18}(?-u:\b)", joined!()),
-        |candidate| unescaped(candidate, in_digits),
+        concat!(r"(?-u:\b)", r"[0-9]{8,18}(?-u:\b)", joined!()),
+        in_digits,
     ),
     pattern(
         "national_id",
         concat!(
-            border!(),
+            r"(?-u:\b)",
             r"(?:[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}|[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}",
             r"|[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}|[0-9]{3}\.[0-9]{4}\.[0-9]{4}\.[0-9]{2}|[0-9]{4}\.[0-9]{2}\.[0-9]{3}",
             r"|[0-9]{6}[-+][0-9]{7}|[0-9]{6}[-+/][0-9]{4}|[0-9]{8}[-+][0-9]{4}|[0-9]{6}-[0-9]{2}-[0-9]{4}|[0-9]{6} [0-9]{5}",
@@ -29,7 +29,7 @@ pub static PATTERNS: [Pattern; 3] = [
             r"|[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}(?:[ -][0-9]{1,4})?|[0-9]{3}[ -][0-9]{3}[ -][0-9]{3}|[0-9]{4} [0-9]{5} [0-9]|[0-9]{4} [0-9]{6}|[0-9]{5} [0-9]{5}|[0-9]{3} [0-9]{3} [0-9]{4})(?-u:\b)",
             joined!()
         ),
-        |candidate| unescaped(candidate, in_digits),
+        in_digits,
     ),
     pattern("national_id", letters::REGEX, letters::judge),
 ];
