@@ -7,8 +7,9 @@ use tokio::sync::oneshot;
 
 use super::claim::{Ask, Claim, Refusal, may_pass_within};
 use super::meter::{Amount, Meter, Noted, Scope, tightest};
+use super::permit::{Held, Permit};
 use super::queue::Queue;
-use super::shared::{self, Shared};
+use super::shared::Shared;
 use super::source::Source;
 use super::{LimitError, LimitSet, RateStatus};
 use crate::auth::Principal;
@@ -27,7 +28,7 @@ pub struct Limits {
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     source: Source,
     config: LimitsConfig,
     /// Counts for all processes together. None: what follows counts for this one.
@@ -60,7 +61,7 @@ struct Waiter {
 
 /// What was counted for a request; given back, except for what it has used, when dropped.
 #[derive(Debug)]
-struct Share {
+pub(super) struct Share {
     inner: Arc<Inner>,
     claims: Arc<[Claim]>,
     taken: Taken,
@@ -75,44 +76,6 @@ enum Taken {
         /// As far as anybody has said.
         used: Amount,
     },
-}
-
-/// What a request may use; given back, except for what it has used, when dropped.
-#[derive(Debug)]
-pub struct Permit {
-    inner: Arc<Inner>,
-    /// The key whose line it waits in.
-    caller: String,
-    claims: Arc<[Claim]>,
-    reserved: Option<Held>,
-    /// What is reserved is more than nothing.
-    is_more: bool,
-    /// After `reserved`: that is given back first.
-    _request: Held,
-    /// Where limits are shared: how full they were a moment ago.
-    rates: Option<RateStatus>,
-}
-
-/// What was reserved by who has left, counted until it is dropped.
-#[derive(Debug)]
-pub struct Reservation {
-    _held: Held,
-}
-
-/// What is counted, wherever it is.
-#[derive(Debug)]
-enum Held {
-    Here(Share),
-    Shared(shared::Share),
-}
-
-impl Held {
-    fn rates(&self) -> Option<RateStatus> {
-        match self {
-            Self::Here(_) => None,
-            Self::Shared(share) => Some(share.rates),
-        }
-    }
 }
 
 /// Takes its request out of the line when nobody waits for it any more.
@@ -180,15 +143,7 @@ impl Limits {
         let claims: Arc<[Claim]> = self.inner.claims(principal, model).await?.into();
         let caller = principal.key_id.clone();
         let request = self.inner.hold(&caller, &claims, Ask::Request).await?;
-        Ok(Permit {
-            inner: self.inner.clone(),
-            caller,
-            claims,
-            reserved: None,
-            is_more: false,
-            rates: request.rates(),
-            _request: request,
-        })
+        Ok(Permit::new(self.inner.clone(), caller, claims, request))
     }
 
     /// How many requests wait now, in this process.
@@ -245,61 +200,11 @@ impl Limits {
     }
 }
 
-impl Permit {
-    /// Reserves the most that the request may use: nothing, for an answer that is made for somebody
-    /// else. What is used of it is counted all the same; whoever has nothing left is refused.
-    ///
-    /// # Errors
-    /// [`LimitError`] of the tightest limit.
-    pub async fn reserve(&mut self, tokens: u64, nanousd: u64) -> Result<(), LimitError> {
-        let ask = Ask::Use(Amount { tokens, nanousd });
-        let reserved = self.inner.hold(&self.caller, &self.claims, ask).await?;
-        self.rates = reserved.rates().or(self.rates);
-        self.is_more = tokens > 0 || nanousd > 0;
-        self.reserved = Some(reserved);
-        Ok(())
-    }
-
-    /// Whether anything is reserved, if only nothing.
-    pub fn has_reserved(&self) -> bool {
-        self.reserved.is_some()
-    }
-
-    /// The most tokens that any request of this caller could ever be given.
-    pub fn most_tokens(&self) -> Option<u64> {
-        let limits = self.claims.iter().flat_map(|(_, limits)| {
-            [
-                limits.tokens_per_minute,
-                limits.tokens_per_day,
-                limits.tokens_per_month,
-            ]
-        });
-        limits.flatten().min()
-    }
-
-    /// What was used in the end takes the place of what was reserved as soon as what is returned is
-    /// dropped.
-    pub fn settle(&mut self, tokens: u64, nanousd: u64) -> Option<Reservation> {
-        let amount = Amount { tokens, nanousd };
-        let mut held = self.reserved.take();
-        match &mut held {
-            Some(Held::Here(share)) => {
-                if let Taken::Tokens { used, .. } = &mut share.taken {
-                    *used = amount;
-                }
-            }
-            Some(Held::Shared(share)) => share.settle(amount),
-            None => {}
-        }
-        held.filter(|_| self.is_more)
-            .map(|held| Reservation { _held: held })
-    }
-
-    /// How full the limits are now; where they are shared, as they were when this was counted.
-    pub fn status(&self) -> RateStatus {
-        match self.rates {
-            Some(rates) => rates,
-            None => self.inner.status(&self.claims),
+impl Share {
+    /// What was used in the end takes the place of what was reserved when it is given back.
+    pub(super) fn settle(&mut self, amount: Amount) {
+        if let Taken::Tokens { used, .. } = &mut self.taken {
+            *used = amount;
         }
     }
 }
@@ -466,7 +371,7 @@ impl Inner {
         }
     }
 
-    fn status(&self, claims: &[Claim]) -> RateStatus {
+    pub(super) fn status(&self, claims: &[Claim]) -> RateStatus {
         let now = self.source.now();
         let mut meters = self.meters();
         let (mut requests, mut tokens) = (None, None);
@@ -488,7 +393,7 @@ impl Inner {
         used.collect()
     }
 
-    async fn hold(
+    pub(super) async fn hold(
         self: &Arc<Self>,
         caller: &str,
         claims: &Arc<[Claim]>,

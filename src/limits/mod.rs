@@ -5,19 +5,22 @@
 //! - `queue`: who waits for one of them, and whose turn it is
 //! - `claim`: what is asked of them, and why it is refused
 //! - `source`: what time it is, and what was used before
-//! - `limiter`: all of them, and the [`Permit`] of a request
+//! - `limiter`: all of them
+//! - `permit`: what a request that was let in may use
 //! - `shared`: the same for several processes, through Redis
 
 mod claim;
 mod limiter;
 mod meter;
+mod permit;
 mod queue;
 mod shared;
 mod source;
 mod window;
 
-pub use limiter::{Limits, Permit, Reservation};
+pub use limiter::Limits;
 pub use meter::{Scope, Used};
+pub use permit::{Permit, Reservation};
 
 use std::collections::HashMap;
 use std::time::Duration;
