@@ -102,14 +102,27 @@ pub(super) fn open(
     let most = most.min(config.max_position_embeddings);
     let reader = Reader::load(&model.dir.join("tokenizer.json"), config.vocab_size, most)?;
     let path = model.dir.join(&model.weights);
-    let weights = VarBuilder::from_buffered_safetensors(read(&path)?, DTYPE, &Device::Cpu);
-    let network = weights.and_then(|weights| BertModel::load(weights, &config));
+    let network = weights(&read(&path)?).and_then(|weights| BertModel::load(weights, &config));
     let network = Network {
         model: network.map_err(|error| format!("{}: {error}", path.display()))?,
         padding: u32::try_from(config.pad_token_id).unwrap_or(0),
         dimensions: config.hidden_size,
     };
     Ok((reader, network))
+}
+
+/// Matrices lie in memory as they are multiplied with, column by column: the other way round, each
+/// multiplication would copy them first, which takes as long as multiplying a short text.
+fn weights(file: &[u8]) -> CandleResult<VarBuilder<'static>> {
+    let mut tensors = candle_core::safetensors::load_buffer(file, &Device::Cpu)?;
+    for (name, tensor) in &mut tensors {
+        *tensor = tensor.to_dtype(DTYPE)?;
+        let is_table = name.contains("embeddings");
+        if tensor.rank() == 2 && !is_table {
+            *tensor = tensor.t()?.contiguous()?.t()?;
+        }
+    }
+    Ok(VarBuilder::from_tensors(tensors, DTYPE, &Device::Cpu))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
