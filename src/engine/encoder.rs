@@ -12,7 +12,7 @@ use crate::guardrails::{Encoder, EncoderError};
 use crate::models::InstalledModel;
 
 /// Tokens of a text that are read: about a window of the guards, and no more than what takes 20 ms.
-const TOKENS: usize = 112;
+const TOKENS: usize = 96;
 /// Of the model's six. What the fourth says tells attacks of sources that were not trained on better
 /// than what the last says (area under the curve 0.85 and 0.77), and sooner.
 const LAYERS: usize = 4;
