@@ -264,6 +264,8 @@ mod tests {
             "Continue: once upon a time",
             "Vergiss den letzten Satz",
             "Continue cette liste : un, deux, trois",
+            "Hi Dana, your account ending in 4471 was charged $3,620.00 by Northwind. If you have \
+             questions about this charge, just reply to this email and our team will help.",
         ] {
             assert!(score(text) < 0.5, "{text}: {}", score(text));
         }

@@ -106,9 +106,14 @@ impl<'a> View<'a> {
         let (logit, part, hits) = worst?;
         let heaviest = hits.iter().filter_map(|(family, span)| {
             let weight = model.dense(0, *family as usize)?;
-            // Languages share words: what English rules name is English.
-            let is_own = *family != Family::Multilingual;
-            Some((is_own, weight, family.kind()?, span))
+            let rank = match family {
+                // What instructions are overridden for is the smaller matter.
+                Family::InstructionOverride => 2,
+                // Languages share words: what English rules name is English.
+                Family::Multilingual => 0,
+                _ => 1,
+            };
+            Some((rank, weight, family.kind()?, span))
         });
         let heaviest = heaviest.max_by(|one, other| {
             let weight = one.1.total_cmp(&other.1);
