@@ -1,7 +1,5 @@
 //! An answer as server-sent events.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -46,36 +44,27 @@ pub struct Events(BoxStream<'static, String>);
 type Steps = Peekable<BoxStream<'static, Result<Step, Failure>>>;
 
 /// Begins the answer with the model's first word, so that whatever goes wrong before is an error
-/// with a status. Whoever waits for longer than `keep_alive`, for limits, for the same answer that
-/// somebody else has made, in the queue or for a long prompt to be read, gets comments meanwhile, and
-/// a late error as an event.
+/// with a status. Whoever waits for longer than `keep_alive`, in the queue or for a long prompt to
+/// be read, gets comments meanwhile, and a late error as an event.
 ///
 /// # Errors
 /// What went wrong before the answer began.
-pub async fn start<W: Writes + Send + 'static>(
-    run: impl Future<Output = Result<(Run, W), Failure>> + Send + 'static,
+pub async fn start(
+    run: Run,
+    writer: impl Writes + Send + 'static,
     keep_alive: KeepAlive,
 ) -> Result<Events, Failure> {
-    let mut begun = Box::pin(async move {
-        let (run, writer) = run.await?;
-        let mut steps = run.steps().boxed().peekable();
-        if let Some(Err(failure)) = Pin::new(&mut steps).peek().await {
-            return Err(failure.clone());
-        }
-        Ok(written(steps, writer))
-    });
-    let events = match tokio::time::timeout(keep_alive.0, &mut begun).await {
-        Ok(events) => kept_alive(events?, keep_alive.0).boxed(),
-        Err(_) => {
-            let late = stream::once(begun).flat_map(|begun| match begun {
-                Ok(events) => events.left_stream(),
-                Err(failure) => stream::iter([failed(&failure)]).right_stream(),
-            });
-            let waited = stream::iter([COMMENT.to_owned()]);
-            waited.chain(kept_alive(late, keep_alive.0)).boxed()
-        }
+    let mut steps = run.steps().boxed().peekable();
+    let first = {
+        let peek = std::pin::Pin::new(&mut steps).peek();
+        tokio::time::timeout(keep_alive.0, peek).await
     };
-    Ok(Events(events))
+    if let Ok(Some(Err(failure))) = first {
+        return Err(failure.clone());
+    }
+    let waited = first.is_err().then(|| COMMENT.to_owned());
+    let events = kept_alive(written(steps, writer), keep_alive.0);
+    Ok(Events(stream::iter(waited).chain(events).boxed()))
 }
 
 impl IntoResponse for Events {
@@ -98,13 +87,9 @@ fn written(
 ) -> impl Stream<Item = String> + Send {
     let events = steps.map(move |step| match step {
         Ok(step) => writer.events(step),
-        Err(failure) => failed(&failure),
+        Err(failure) => event(&ApiError::from(&failure).body()),
     });
     events.filter(|event| std::future::ready(!event.is_empty()))
-}
-
-fn failed(failure: &Failure) -> String {
-    event(&ApiError::from(failure).body())
 }
 
 /// Adds comments wherever the line would be silent for too long.

@@ -232,29 +232,6 @@ async fn what_placeholders_stand_for_does_not_go_to_redis() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_another_process_is_kept_awake() {
-    let redis = RedisServer::start();
-    let one = Server::with(through(redis.url())).await;
-    let other = one.beside().await;
-    let body = sure("gate", "a b c");
-    let leading = tokio::spawn(one.chat(&body).send());
-    eventually("it is asked", async || asked(&one, "gate") == 1).await;
-    let body = with(body, json!({"stream": true}));
-    let waiting = other.chat(&body).send().await.expect("a response");
-    // The answer has not begun, and still there is a head.
-    assert_eq!(waiting.status(), 200);
-    assert!(!leading.is_finished());
-    one.engine("gate").gate.add_permits(1);
-    let told = waiting.text().await.expect("text");
-    assert!(told.starts_with(": keep-alive\n\n"), "{told}");
-    assert!(told.contains("\"content\":\" b c\""), "{told}");
-    assert!(told.ends_with("data: [DONE]\n\n"), "{told}");
-    assert_eq!(asked(&other, "gate"), 0);
-    let leading = leading.await.expect("a task").expect("a response");
-    assert_eq!(leading.status(), 200);
-}
-
-#[tokio::test]
 async fn whoever_waits_for_a_process_that_gives_up_asks_for_themselves() {
     let redis = RedisServer::start();
     let one = Server::with(through(redis.url())).await;
