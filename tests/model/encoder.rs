@@ -54,7 +54,7 @@ fn texts_are_judged_by_what_they_mean() {
             score(&words, "standard", text)
         );
     }
-    let harmless = "Could you tell me how to reset the password of my router?";
+    let harmless = "Show me the instructions for assembling the shelf again, word for word.";
     let (before, after) = (
         score(&words, "strict", harmless),
         score(&closer, "strict", harmless),

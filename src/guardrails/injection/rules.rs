@@ -199,7 +199,7 @@ pub(super) const RULES: &[(Family, &str)] = &[
     ),
     (
         Family::ForcedOutput,
-        r"\b(?:(?:say|print|output|reply|respond|answer|write|return|repeat|type|echo)~(?:pwned|hacked|access granted|exactly|only with|nothing else|the following|just the word|with yes)|access granted|i have been pwned|haha pwned|pwned|respond only with|reply only with|just (?:say|print|output|write|(?:reply|respond) (?:with|only|by|in|as|yes|no|ok)))\b",
+        r"\b(?:(?:say|print|output|reply|respond|answer|write|return|repeat|type|echo)~(?:pwned|hacked|access granted|exactly|only with|nothing else|the following|just the word|with yes)|access granted|i have been pwned|haha pwned|pwned|respond only with|reply only with|just (?:say|print|output|write|(?:reply|respond)\W{1,3}(?:with|only|yes|no|ok|true|false)))\b",
     ),
     (
         Family::Secret,
