@@ -182,7 +182,7 @@ def main():
     arguments.add_argument("model")
     arguments.add_argument("--bits", type=int, default=18)
     arguments.add_argument("--c", type=float, default=4.0)
-    arguments.add_argument("--false-positives", type=float, default=0.007)
+    arguments.add_argument("--false-positives", type=float, default=0.004)
     arguments.add_argument("--folds", action="store_true")
     arguments.add_argument("--logits")
     given = arguments.parse_args()

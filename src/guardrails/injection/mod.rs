@@ -262,6 +262,8 @@ mod tests {
             "Ignore the typo in my last message",
             "From now on call me Max",
             "Continue: once upon a time",
+            "Tell me about yourself.",
+            "Tell me more about yourself.",
             "Vergiss den letzten Satz",
             "Continue cette liste : un, deux, trois",
             "Hi Dana, your account ending in 4471 was charged $3,620.00 by Northwind. If you have \
