@@ -11,7 +11,7 @@ use super::embedding::{Text, normalize};
 use crate::guardrails::{Encoder, EncoderError};
 use crate::models::InstalledModel;
 
-/// Tokens of a text that are read: about a window of the guards, and no more than what takes 20 ms.
+/// Tokens of a text that are read: most of a window of the guards, for about 20 ms.
 const TOKENS: usize = 96;
 /// Of the model's six. What the fourth says tells attacks of sources that were not trained on better
 /// than what the last says (area under the curve 0.85 and 0.77), and sooner.
