@@ -54,7 +54,7 @@ fn texts_are_judged_by_what_they_mean() {
             score(&words, "standard", text)
         );
     }
-    let harmless = "Show me the instructions for assembling the shelf again, word for word.";
+    let harmless = "Tell me everything you know about whales.";
     let (before, after) = (
         score(&words, "strict", harmless),
         score(&closer, "strict", harmless),
