@@ -33,12 +33,25 @@ pub(super) struct Doubt {
 #[derive(Debug)]
 pub(super) struct Found {
     pub logit: f32,
-    /// The family that weighs most.
-    pub kind: Option<&'static str>,
+    /// The families that speak for an attack, and where in the view's text each does. What the finding
+    /// is named for comes first.
+    pub kinds: Vec<(&'static str, Range<usize>)>,
     /// In the view's text.
-    pub span: Range<usize>,
+    pub part: Range<usize>,
     /// None: its words leave none.
     pub doubt: Option<Doubt>,
+}
+
+impl Found {
+    /// With its places elsewhere.
+    pub(super) fn placed(self, place: impl Fn(Range<usize>) -> Range<usize>) -> Self {
+        let kinds = self.kinds.into_iter();
+        Self {
+            kinds: kinds.map(|(kind, span)| (kind, place(span))).collect(),
+            part: place(self.part),
+            ..self
+        }
+    }
 }
 
 impl<'a> View<'a> {
@@ -104,7 +117,7 @@ impl<'a> View<'a> {
             }
         });
         let (logit, part, hits) = worst?;
-        let heaviest = hits.iter().filter_map(|(family, span)| {
+        let named = hits.iter().filter_map(|(family, span)| {
             let weight = model.dense(0, *family as usize)?;
             let rank = match family {
                 // What instructions are overridden for is the smaller matter.
@@ -113,20 +126,24 @@ impl<'a> View<'a> {
                 Family::Multilingual => 0,
                 _ => 1,
             };
-            Some((rank, weight, family.kind()?, span))
+            Some((rank, weight, family.kind()?, span.clone()))
         });
-        let heaviest = heaviest.max_by(|one, other| {
-            let weight = one.1.total_cmp(&other.1);
-            one.0.cmp(&other.0).then(weight)
+        let mut named: Vec<_> = named.collect();
+        named.sort_by(|one, other| {
+            let weight = other.1.total_cmp(&one.1);
+            other.0.cmp(&one.0).then(weight)
         });
-        let (kind, span) = match heaviest {
-            Some((_, _, kind, span)) => (Some(kind), span),
-            None => (None, &part),
-        };
+        let mut kinds: Vec<(&str, Range<usize>)> = Vec::new();
+        for (_, weight, kind, span) in named {
+            let speaks = weight > 0.0 || kinds.is_empty();
+            if speaks && kinds.iter().all(|(known, _)| *known != kind) {
+                kinds.push((kind, span));
+            }
+        }
         Some(Found {
             logit,
-            kind,
-            span: span.clone(),
+            kinds,
+            part,
             doubt: window.and_then(|window| self.doubt(window)),
         })
     }
