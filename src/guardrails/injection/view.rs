@@ -29,13 +29,15 @@ pub(super) struct Doubt {
     pub text: String,
 }
 
+/// What a finding is called, and where it is.
+pub(super) type Kind = (&'static str, Range<usize>);
+
 /// The worst of a view.
 #[derive(Debug)]
 pub(super) struct Found {
     pub logit: f32,
-    /// The families that speak for an attack, and where in the view's text each does. What the finding
-    /// is named for comes first.
-    pub kinds: Vec<(&'static str, Range<usize>)>,
+    /// What it is an attack by, and where in the view's text that is first found; most telling first.
+    pub kinds: Vec<Kind>,
     /// In the view's text.
     pub part: Range<usize>,
     /// None: its words leave none.
@@ -43,7 +45,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// With its places elsewhere.
+    /// With its places in the text that the view was made of.
     pub(super) fn placed(self, place: impl Fn(Range<usize>) -> Range<usize>) -> Self {
         let kinds = self.kinds.into_iter();
         Self {
@@ -117,32 +119,9 @@ impl<'a> View<'a> {
             }
         });
         let (logit, part, hits) = worst?;
-        let named = hits.iter().filter_map(|(family, span)| {
-            let weight = model.dense(0, *family as usize)?;
-            let rank = match family {
-                // What instructions are overridden for is the smaller matter.
-                Family::InstructionOverride => 2,
-                // Languages share words: what English rules name is English.
-                Family::Multilingual => 0,
-                _ => 1,
-            };
-            Some((rank, weight, family.kind()?, span.clone()))
-        });
-        let mut named: Vec<_> = named.collect();
-        named.sort_by(|one, other| {
-            let weight = other.1.total_cmp(&one.1);
-            other.0.cmp(&one.0).then(weight)
-        });
-        let mut kinds: Vec<(&str, Range<usize>)> = Vec::new();
-        for (_, weight, kind, span) in named {
-            let speaks = weight > 0.0 || kinds.is_empty();
-            if speaks && kinds.iter().all(|(known, _)| *known != kind) {
-                kinds.push((kind, span));
-            }
-        }
         Some(Found {
             logit,
-            kinds,
+            kinds: kinds(model, &hits),
             part,
             doubt: window.and_then(|window| self.doubt(window)),
         })
@@ -174,4 +153,29 @@ impl<'a> View<'a> {
             each(0..self.text.len(), self.hits.clone(), &whole);
         }
     }
+}
+
+/// Of each family that speaks for an attack, or of the first alone where none does, the first place.
+fn kinds(model: &Linear, hits: &Hits) -> Vec<Kind> {
+    let mut found: Vec<(u8, f32, Kind)> = Vec::new();
+    for (family, span) in hits.iter() {
+        let (Some(kind), Some(weight)) = (family.kind(), model.dense(0, *family as usize)) else {
+            continue;
+        };
+        if found.iter().any(|(_, _, known)| known.0 == kind) {
+            continue;
+        }
+        let rank = match family {
+            // What instructions are overridden for is the smaller matter.
+            Family::InstructionOverride => 2,
+            // Languages share words: what English rules name is English.
+            Family::Multilingual => 0,
+            _ => 1,
+        };
+        found.push((rank, weight, (kind, span.clone())));
+    }
+    found.sort_by(|one, other| other.0.cmp(&one.0).then(other.1.total_cmp(&one.1)));
+    let found = found.into_iter().enumerate();
+    let telling = found.filter(|(place, (_, weight, _))| *place == 0 || *weight > 0.0);
+    telling.map(|(_, (_, _, kind))| kind).collect()
 }
