@@ -63,15 +63,20 @@ impl ChatApi {
         let options = request.stream_options.as_ref();
         let include_usage = options.and_then(|o| o.include_usage).unwrap_or(false);
         let logprobs = request.logprobs.unwrap_or(false);
-        let run = pipeline::chat(&app, caller, request).await?;
         let body = if stream {
-            let labels = Labels {
-                title: run.title().clone(),
-                logprobs,
-                include_usage,
+            let app = app.clone();
+            let answer = async move {
+                let run = pipeline::chat(&app, caller, request).await?;
+                let labels = Labels {
+                    title: run.title().clone(),
+                    logprobs,
+                    include_usage,
+                };
+                Ok((run, labels))
             };
-            ChatBody::Stream(sse::start(run, labels, *keep_alive.0).await?)
+            ChatBody::Stream(sse::start(answer, *keep_alive.0).await?)
         } else {
+            let run = pipeline::chat(&app, caller, request).await?;
             ChatBody::Whole(Json(collect(run, logprobs).await?))
         };
         Ok(ChatResponse::Answer(body))

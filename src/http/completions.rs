@@ -75,19 +75,24 @@ impl CompletionsApi {
         let n = many(request.n).unwrap_or(1).max(1);
         let each = many(request.best_of).unwrap_or(n).max(n);
         let logprobs = request.logprobs;
-        let (run, texts) = pipeline::complete(&app, caller, request).await?;
-        let telling = Telling {
-            title: run.title().clone(),
-            echoes: if echo { texts } else { Vec::new() },
-            n,
-            each,
-            alternatives: logprobs.map(|logprobs| logprobs > 0),
-            include_usage,
-            offset: 0,
+        let app = app.clone();
+        let answer = async move {
+            let (run, texts) = pipeline::complete(&app, caller, request).await?;
+            let telling = Telling {
+                title: run.title().clone(),
+                echoes: if echo { texts } else { Vec::new() },
+                n,
+                each,
+                alternatives: logprobs.map(|logprobs| logprobs > 0),
+                include_usage,
+                offset: 0,
+            };
+            Ok((run, telling))
         };
         let body = if stream {
-            CompletionBody::Stream(sse::start(run, telling, *keep_alive.0).await?)
+            CompletionBody::Stream(sse::start(answer, *keep_alive.0).await?)
         } else {
+            let (run, telling) = answer.await?;
             CompletionBody::Whole(Json(collect(run, telling).await?))
         };
         Ok(CompletionResponse::Answer(body))

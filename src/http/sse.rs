@@ -1,10 +1,11 @@
 //! An answer as server-sent events.
 
+use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream, Peekable};
-use futures_util::{Stream, StreamExt};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use poem::{Body, IntoResponse, Response};
 use serde::Serialize;
 
@@ -41,29 +42,29 @@ pub trait Writes {
 /// the client has taken the one before.
 pub struct Events(BoxStream<'static, String>);
 
-type Steps = Peekable<BoxStream<'static, Result<Step, Failure>>>;
-
 /// Begins the answer with the model's first word, so that whatever goes wrong before is an error
-/// with a status. Whoever waits for longer than `keep_alive`, in the queue or for a long prompt to
-/// be read, gets comments meanwhile, and a late error as an event.
+/// with a status. Whoever waits for longer than `keep_alive`, for another server's answer, in the
+/// queue or for a long prompt to be read, gets comments meanwhile, and a late error as an event.
 ///
 /// # Errors
 /// What went wrong before the answer began.
-pub async fn start(
-    run: Run,
-    writer: impl Writes + Send + 'static,
+pub async fn start<W: Writes + Send + 'static>(
+    answer: impl Future<Output = Result<(Run, W), Failure>> + Send + 'static,
     keep_alive: KeepAlive,
 ) -> Result<Events, Failure> {
-    let mut steps = run.steps().boxed().peekable();
+    let mut events = events(answer).boxed().peekable();
     let first = {
-        let peek = std::pin::Pin::new(&mut steps).peek();
+        let peek = std::pin::Pin::new(&mut events).peek();
         tokio::time::timeout(keep_alive.0, peek).await
     };
     if let Ok(Some(Err(failure))) = first {
         return Err(failure.clone());
     }
     let waited = first.is_err().then(|| COMMENT.to_owned());
-    let events = kept_alive(written(steps, writer), keep_alive.0);
+    // After a failure there is no `[DONE]`.
+    let told = events
+        .map(|event| event.unwrap_or_else(|failure| self::event(&ApiError::from(&failure).body())));
+    let events = kept_alive(told, keep_alive.0);
     Ok(Events(stream::iter(waited).chain(events).boxed()))
 }
 
@@ -80,16 +81,14 @@ impl IntoResponse for Events {
     }
 }
 
-/// Each step as the events it is told with. After a failure there is no `[DONE]`.
-fn written(
-    steps: Steps,
-    mut writer: impl Writes + Send + 'static,
-) -> impl Stream<Item = String> + Send {
-    let events = steps.map(move |step| match step {
-        Ok(step) => writer.events(step),
-        Err(failure) => event(&ApiError::from(&failure).body()),
-    });
-    events.filter(|event| std::future::ready(!event.is_empty()))
+/// The events that an answer is told with, up to the first failure.
+fn events<W: Writes + Send + 'static>(
+    answer: impl Future<Output = Result<(Run, W), Failure>> + Send,
+) -> impl Stream<Item = Result<String, Failure>> + Send {
+    stream::once(answer)
+        .map_ok(|(run, mut writer)| run.steps().map_ok(move |step| writer.events(step)))
+        .try_flatten()
+        .try_filter(|event| std::future::ready(!event.is_empty()))
 }
 
 /// Adds comments wherever the line would be silent for too long.

@@ -107,6 +107,26 @@ async fn one_generation_is_enough_for_all_processes() {
 }
 
 #[tokio::test]
+async fn who_waits_for_another_process_is_kept_awake() {
+    let redis = RedisServer::start();
+    let one = Server::with(through(redis.url())).await;
+    let other = one.beside().await;
+    let body = sure("gate", "a b c");
+    let leading = tokio::spawn(one.chat(&body).send());
+    eventually("it is asked", async || asked(&one, "gate") == 1).await;
+    let waiting = with(body, json!({"stream": true}));
+    let waiting = other.chat(&waiting).send().await.expect("a head");
+    assert_eq!(waiting.status(), 200);
+    assert!(!leading.is_finished());
+    one.engine("gate").gate.add_permits(1);
+    let told = waiting.text().await.expect("text");
+    assert!(told.starts_with(": keep-alive\n\n"), "{told}");
+    assert!(told.contains("\"content\":\"a"), "{told}");
+    assert!(told.ends_with("data: [DONE]\n\n"), "{told}");
+    assert_eq!(asked(&other, "gate"), 0);
+}
+
+#[tokio::test]
 async fn who_wants_a_new_answer_waits_for_the_one_that_is_being_made() {
     let redis = RedisServer::start();
     let one = Server::with(through(redis.url())).await;
