@@ -23,6 +23,9 @@ from sklearn.linear_model import LogisticRegression
 VERSION = 1
 # What the worst of many windows loses, as in src/guardrails/injection/view.rs.
 CHANCE = 0.25
+# How much less than its size a source weighs: 0 not at all, with 1 all weigh the same. With 0.5 recall
+# at 1 % false positives was 0.34 on public sources that were left out, instead of 0.38.
+EVENNESS = 0.3
 
 
 def read(rows_file, features_file):
@@ -64,7 +67,8 @@ def weights(rows, chosen):
     for index in np.flatnonzero(chosen):
         key = (groups[index], labels[index])
         sizes[key] = sizes.get(key, 0) + 1
-    weight = np.array([r["w"] / max(sizes.get((r["group"], r["label"]), 1), 1) ** 0.5 for r in rows])
+    share = [max(sizes.get((r["group"], r["label"]), 1), 1) ** EVENNESS for r in rows]
+    weight = np.array([r["w"] for r in rows]) / share
     for label in (0, 1):
         mask = chosen & (labels == label)
         weight[mask] *= mask.sum() / weight[mask].sum()

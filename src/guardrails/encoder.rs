@@ -1,6 +1,6 @@
 //! What texts mean, as told by whoever can load a model for it (`engine::encoder`).
 
-/// Texts to vectors: what the fourth layer of all-MiniLM-L6-v2 says of their tokens, on average.
+/// Texts to vectors: what the third layer of all-MiniLM-L6-v2 says of their tokens, on average.
 pub trait Encoder: Send + Sync {
     /// For each text a vector of length 1. Takes some ten milliseconds for a window of the linear
     /// models: not for async threads.
