@@ -77,10 +77,6 @@ pub const COMPLETIONS: &str = "completions";
 /// on a slow machine; an engine that hangs notices that itself.
 const LONGEST_SILENCE: Duration = Duration::from_secs(3600);
 
-/// Those who share an answer wait so long for the limits of whoever makes it; counting in Redis takes
-/// less.
-const PATIENCE: Duration = Duration::from_millis(100);
-
 /// Who asks, and since when.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -251,7 +247,7 @@ async fn answer(
         };
         (plan, question.key())
     });
-    let (mut lead, mut turn) = match kept {
+    let (lead, turn) = match kept {
         None => (Flights::alone(0), Turn::Mine(None)),
         Some((plan, key)) => match look_up(app, caller, held(ledger)?, plan, key).await? {
             Ok(leads) => leads,
@@ -310,8 +306,8 @@ async fn answer(
             fit(prepared, n, permit.most_tokens());
         }
     }
-    let amount = most(&prompts, each, app.config.prices.get(&name));
-    reserve(permit, amount, &mut lead, &mut turn).await?;
+    let (tokens, nanousd) = most(&prompts, each, app.config.prices.get(&name));
+    permit.reserve(tokens, nanousd).await?;
     caller.tell(permit.status());
     let keep = kept.and_then(|(plan, key)| {
         Some(Keep {
@@ -407,23 +403,6 @@ async fn look_up(
             }
         }
     }
-}
-
-/// Reserves so many tokens, and what they cost. Who has to wait for that keeps nobody else waiting,
-/// who may have room within their limits at once.
-async fn reserve(
-    permit: &mut Permit,
-    (tokens, nanousd): (u64, u64),
-    lead: &mut Lead,
-    turn: &mut Turn,
-) -> Result<(), LimitError> {
-    let mut reserving = std::pin::pin!(permit.reserve(tokens, nanousd));
-    if let Ok(reserved) = tokio::time::timeout(PATIENCE, &mut reserving).await {
-        return reserved;
-    }
-    lead.step_aside();
-    *turn = Turn::Mine(None);
-    reserving.await
 }
 
 /// Waits for what another request does.

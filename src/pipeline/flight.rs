@@ -96,19 +96,6 @@ impl Lead {
         self.flight.clone()
     }
 
-    /// Whoever waits for this answer goes on without it; from now on nobody shares it.
-    pub(super) fn step_aside(&mut self) {
-        let Some(listed) = self.listed.take() else {
-            return;
-        };
-        self.flight.log().stage = Stage::Abandoned;
-        drop(Listed {
-            flight: self.flight.clone(),
-            at: Some(listed),
-        });
-        self.flight.grown.send_replace(());
-    }
-
     /// The answer is begun. The seat is the reader's, the rest is to be kept until the answer is
     /// complete.
     pub(super) fn begin(mut self) -> (Option<Seat>, Listed) {
@@ -124,7 +111,15 @@ impl Lead {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        self.step_aside();
+        let Some(listed) = self.listed.take() else {
+            return;
+        };
+        self.flight.log().stage = Stage::Abandoned;
+        drop(Listed {
+            flight: self.flight.clone(),
+            at: Some(listed),
+        });
+        self.flight.grown.send_replace(());
     }
 }
 

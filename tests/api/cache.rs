@@ -13,7 +13,6 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use crate::harness::{Server, ask, error_of, events, eventually, with};
-use crate::limits::{chat, limited};
 
 fn sure(text: &str) -> Value {
     with(ask("echo", text), json!({"temperature": 0}))
@@ -349,33 +348,6 @@ async fn who_waits_for_somebody_who_is_refused_asks_for_themselves() {
     for response in join_all(asking).await {
         let error = error_of(400, response.expect("a response")).await;
         assert_eq!(error["code"], "content_filter");
-    }
-}
-
-#[tokio::test]
-async fn nobody_waits_for_the_limits_of_who_asks_the_same() {
-    let server = Server::wide(4, |config| config.limits.longest_wait_ms = 600_000).await;
-    let (project, roomy) = limited(&server, json!({})).await;
-    let path = format!("/organization/projects/{project}/api_keys");
-    let made = json!({"limits": {"tokens_per_minute": 40}});
-    let made = server.make(&path, made).await;
-    let tight = made["value"].as_str().expect("a key");
-    let ask_tight = |body: Value| {
-        let request = server.client.post(server.url("/v1/chat/completions"));
-        tokio::spawn(request.bearer_auth(tight).json(&body).send())
-    };
-    let first = ask_tight(with(ask("gate", "first"), json!({"max_tokens": 30})));
-    eventually("it runs", async || asked(&server, "gate") == 1).await;
-    let body = with(sure("same"), json!({"max_tokens": 10}));
-    let waiting = ask_tight(body.clone());
-    eventually("it waits", async || server.app.limits.waiting() == 1).await;
-    let answered = chat(&server, &roomy, &body).await;
-    assert_eq!(answered.status(), 200);
-    assert!(!waiting.is_finished(), "it has no room yet");
-    server.engine("gate").gate.add_permits(1);
-    for answer in [first, waiting] {
-        let answer = answer.await.expect("no panic").expect("a response");
-        assert_eq!(answer.status(), 200);
     }
 }
 
