@@ -35,6 +35,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -100,6 +101,9 @@ pub struct Caller {
     pub cache: Arc<OnceLock<(Status, Option<Key>)>>,
     /// Told how long the model was waited for.
     pub waited: Waited,
+    /// Told when it has passed all checks, or waits for an answer that another server makes: it may take
+    /// long from then on.
+    pub admitted: Arc<Notify>,
 }
 
 impl Caller {
@@ -142,7 +146,10 @@ pub async fn chat(app: &App, caller: Caller, mut request: ChatRequest) -> Result
     let mut ledger = Ledger::open(app, &caller, CHAT, &request.model, stream);
     let asking = Asking::Chat(Box::new(request));
     match answer(app, &caller, asking, &mut ledger).await {
-        Ok(found) => Ok(Run::new(app.clock.id("chatcmpl-"), found, &caller, ledger)),
+        Ok(found) => {
+            caller.admitted.notify_one();
+            Ok(Run::new(app.clock.id("chatcmpl-"), found, &caller, ledger))
+        }
         Err(failure) => Err(ledger.failed(failure).await),
     }
 }
@@ -164,6 +171,7 @@ pub async fn complete(
     let asking = Asking::Completion(Box::new(request));
     match answer(app, &caller, asking, &mut ledger).await {
         Ok(mut found) => {
+            caller.admitted.notify_one();
             let texts = std::mem::take(&mut found.texts);
             let run = Run::new(app.clock.id("cmpl-"), found, &caller, ledger);
             Ok((run, texts))
@@ -212,9 +220,9 @@ async fn answer(
     let defaults = model.as_ref().map_or(&openai, |model| &model.defaults);
     let mut asked = request.check(&principal.project_id, defaults)?;
     let model = model?;
-    let since = Instant::now();
+    let waiting = caller.waited.begin();
     asked.read(&*model.engine).await?;
-    caller.waited.add(since.elapsed());
+    drop(waiting);
     let n = asked
         .n
         .saturating_mul(u32::try_from(asked.raw.len().max(1)).unwrap_or(u32::MAX));
@@ -292,14 +300,14 @@ async fn answer(
         texts,
         ..
     } = asked;
-    let since = Instant::now();
+    let waiting = caller.waited.begin();
     let mut prompts = VecDeque::new();
     for request in Asked::requests(asked.generate, asked.raw, &texts) {
         let late = EngineError::Failed("the prompt was not ready in time".to_owned());
         let prepared = model.engine.prepare(request);
         prompts.push_back(bounded(&caller.cut, LONGEST_SILENCE, late, prepared).await?);
     }
-    caller.waited.add(since.elapsed());
+    drop(waiting);
     let permit = held(ledger)?;
     if !asks_for_length {
         for prepared in &mut prompts {
@@ -379,6 +387,7 @@ async fn look_up(
                 match app.cache.turn(&key).await {
                     Turn::Mine(held) => return Ok(Ok((lead, Turn::Mine(held)))),
                     Turn::Theirs => {
+                        caller.admitted.notify_one();
                         let other = async { Ok(app.cache.await_other(&key, plan.max_age).await) };
                         // Whoever has waited for nothing makes their own answer: in turns, each would
                         // wait for all before.
@@ -410,11 +419,9 @@ async fn waiting<T>(
     caller: &Caller,
     work: impl Future<Output = Result<T, EngineError>>,
 ) -> Result<T, Failure> {
-    let since = Instant::now();
+    let _waiting = caller.waited.begin();
     let late = EngineError::Failed("the answer was not begun in time".to_owned());
-    let done = bounded(&caller.cut, LONGEST_SILENCE, late, work).await;
-    caller.waited.add(since.elapsed());
-    done
+    bounded(&caller.cut, LONGEST_SILENCE, late, work).await
 }
 
 /// Records a request that the key may not send, or whose body could not be read. Returns what to tell

@@ -65,6 +65,7 @@ impl ChatApi {
         let logprobs = request.logprobs.unwrap_or(false);
         let body = if stream {
             let app = app.clone();
+            let admitted = caller.admitted.clone();
             let answer = async move {
                 let run = pipeline::chat(&app, caller, request).await?;
                 let labels = Labels {
@@ -74,7 +75,7 @@ impl ChatApi {
                 };
                 Ok((run, labels))
             };
-            ChatBody::Stream(sse::start(answer, *keep_alive.0).await?)
+            ChatBody::Stream(sse::start(answer, &admitted, *keep_alive.0).await?)
         } else {
             let run = pipeline::chat(&app, caller, request).await?;
             ChatBody::Whole(Json(collect(run, logprobs).await?))

@@ -76,6 +76,7 @@ impl CompletionsApi {
         let each = many(request.best_of).unwrap_or(n).max(n);
         let logprobs = request.logprobs;
         let app = app.clone();
+        let admitted = caller.admitted.clone();
         let answer = async move {
             let (run, texts) = pipeline::complete(&app, caller, request).await?;
             let telling = Telling {
@@ -90,7 +91,7 @@ impl CompletionsApi {
             Ok((run, telling))
         };
         let body = if stream {
-            CompletionBody::Stream(sse::start(answer, *keep_alive.0).await?)
+            CompletionBody::Stream(sse::start(answer, &admitted, *keep_alive.0).await?)
         } else {
             let (run, telling) = answer.await?;
             CompletionBody::Whole(Json(collect(run, telling).await?))

@@ -83,6 +83,7 @@ impl Trace {
             controls: self.controls.clone(),
             cache: self.cache.clone(),
             waited: self.waited.clone(),
+            admitted: Arc::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use poem::{Body, IntoResponse, Response};
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use super::error::ApiError;
 use crate::openai::completion::{
@@ -43,24 +44,31 @@ pub trait Writes {
 pub struct Events(BoxStream<'static, String>);
 
 /// Begins the answer with the model's first word, so that whatever goes wrong before is an error
-/// with a status. Whoever waits for longer than `keep_alive`, for another server's answer, in the
-/// queue or for a long prompt to be read, gets comments meanwhile, and a late error as an event.
+/// with a status. Whoever is `admitted` and then waits for longer than `keep_alive`, for another server's
+/// answer, in the queue or for a long prompt to be read, gets comments meanwhile, and a late error as an
+/// event.
 ///
 /// # Errors
 /// What went wrong before the answer began.
 pub async fn start<W: Writes + Send + 'static>(
     answer: impl Future<Output = Result<(Run, W), Failure>> + Send + 'static,
+    admitted: &Notify,
     keep_alive: KeepAlive,
 ) -> Result<Events, Failure> {
     let mut events = events(answer).boxed().peekable();
-    let first = {
-        let peek = std::pin::Pin::new(&mut events).peek();
-        tokio::time::timeout(keep_alive.0, peek).await
+    let silence = async {
+        admitted.notified().await;
+        tokio::time::sleep(keep_alive.0).await;
     };
-    if let Ok(Some(Err(failure))) = first {
+    let first = tokio::select! {
+        biased;
+        first = std::pin::Pin::new(&mut events).peek() => Some(first),
+        () = silence => None,
+    };
+    if let Some(Some(Err(failure))) = first {
         return Err(failure.clone());
     }
-    let waited = first.is_err().then(|| COMMENT.to_owned());
+    let waited = first.is_none().then(|| COMMENT.to_owned());
     // After a failure there is no `[DONE]`.
     let told = events
         .map(|event| event.unwrap_or_else(|failure| self::event(&ApiError::from(&failure).body())));

@@ -88,11 +88,11 @@ async fn embedded(
     let dimensions = dimensions.map_or(most, |asked| usize::try_from(asked).unwrap_or(most));
 
     let texts = guarded(app, caller, &embedder, texts, named, ledger).await?;
-    let since = Instant::now();
+    let waiting = caller.waited.begin();
     let late = EngineError::Failed("the texts were not read in time".to_owned());
     let read = embedder.model.tokenize(texts);
     let read = bounded(&caller.cut, LONGEST_SILENCE, late, read).await?;
-    caller.waited.add(since.elapsed());
+    drop(waiting);
     let tokens = check_lengths(&read, named)?;
     let price = app.config.prices.get(&request.model);
     let cost = price.map_or(0, |price| price.nanousd(tokens, 0, 0));
@@ -250,6 +250,7 @@ async fn made(
     tokens: u32,
     ledger: &mut Ledger,
 ) -> Result<Vec<Vec<f32>>, Failure> {
+    let waiting = caller.waited.begin();
     let since = Instant::now();
     let late = EngineError::Busy {
         retry_after: LONGEST_WAIT / 10,
@@ -263,9 +264,8 @@ async fn made(
     let count = texts.len();
     let work = embedder.model.embed(texts, Arc::new(place?));
     let late = EngineError::Failed("the vectors were not made in time".to_owned());
-    let vectors = bounded(&caller.cut, LONGEST_SILENCE, late, work).await;
-    caller.waited.add(since.elapsed());
-    let vectors = vectors?;
+    let vectors = bounded(&caller.cut, LONGEST_SILENCE, late, work).await?;
+    drop(waiting);
     if vectors.len() != count {
         let wrong = format!("{count} texts became {} vectors", vectors.len());
         return Err(EngineError::Failed(wrong).into());

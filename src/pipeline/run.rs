@@ -1,8 +1,8 @@
 //! A request that is being answered: its answer, made or kept, and its usage row.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::Stream;
@@ -39,31 +39,51 @@ enum Source {
     Made(Seat),
 }
 
-/// Time that a request spends waiting for the model, not for anything else here, in microseconds.
+/// Time that a request spends waiting for the model, not for anything else here.
 #[derive(Debug, Clone, Default)]
-pub struct Waited(Arc<AtomicU64>);
+pub struct Waited(Arc<Mutex<Times>>);
+
+#[derive(Debug, Default)]
+struct Times {
+    over: Duration,
+    /// Since when it waits now.
+    since: Option<Instant>,
+}
+
+/// A wait that counts until this is dropped.
+pub(super) struct Waiting<'a>(&'a Waited);
 
 impl Waited {
-    /// Adds to it.
-    pub(super) fn add(&self, time: Duration) {
-        self.0.fetch_add(micros(time), Ordering::Relaxed);
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what is yet to come.
+    pub(super) fn begin(&self) -> Waiting<'_> {
+        self.times().since = Some(Instant::now());
+        Waiting(self)
     }
 
     fn take_off(&self, time: Duration) {
-        let less = |waited: u64| Some(waited.saturating_sub(micros(time)));
-        let _ = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        let mut times = self.times();
+        times.over = times.over.saturating_sub(time);
     }
 
     /// All of it so far.
     pub fn total(&self) -> Duration {
-        Duration::from_micros(self.0.load(Ordering::Relaxed))
+        let times = self.times();
+        let now = times.since.map(|since| since.elapsed());
+        times.over.saturating_add(now.unwrap_or_default())
     }
 }
 
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut times = self.0.times();
+        if let Some(since) = times.since.take() {
+            times.over = times.over.saturating_add(since.elapsed());
+        }
+    }
 }
 
 impl Run {
@@ -137,9 +157,9 @@ impl Run {
                 step.ok_or_else(ended)
             }
             Source::Made(seat) => {
-                let since = Instant::now();
+                let waiting = self.waited.begin();
                 let step = seat.next().await;
-                self.waited.add(since.elapsed());
+                drop(waiting);
                 step.unwrap_or_else(|| Err(ended()))
             }
         }
@@ -242,5 +262,25 @@ fn tally(answer: &Recorded) -> Tally {
         notes: answer.notes.clone(),
         cut_loop: answer.cut_loop,
         ..Tally::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_counts_while_it_lasts_and_once() {
+        let waited = Waited::default();
+        assert_eq!(waited.total(), Duration::ZERO);
+        let waiting = waited.begin();
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(waited.clone().total() >= Duration::from_millis(5));
+        drop(waiting);
+        let total = waited.total();
+        assert!(total >= Duration::from_millis(5));
+        assert_eq!(waited.total(), total);
+        waited.take_off(Duration::from_secs(60));
+        assert_eq!(waited.total(), Duration::ZERO);
     }
 }

@@ -118,12 +118,17 @@ async fn who_waits_for_another_process_is_kept_awake() {
     let waiting = other.chat(&waiting).send().await.expect("a head");
     assert_eq!(waiting.status(), 200);
     assert!(!leading.is_finished());
+    assert!(!waiting.headers().contains_key("x-microllm-cache-status"));
     one.engine("gate").gate.add_permits(1);
     let told = waiting.text().await.expect("text");
     assert!(told.starts_with(": keep-alive\n\n"), "{told}");
     assert!(told.contains("\"content\":\"a"), "{told}");
     assert!(told.ends_with("data: [DONE]\n\n"), "{told}");
     assert_eq!(asked(&other, "gate"), 0);
+    let rows = other.rows().await;
+    let mut caches: Vec<_> = rows.iter().filter_map(|row| row.cache.as_deref()).collect();
+    caches.sort_unstable();
+    assert_eq!(caches, ["HIT", "MISS"]);
 }
 
 #[tokio::test]

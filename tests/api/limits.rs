@@ -412,6 +412,17 @@ async fn a_short_wait_may_take_the_place_of_a_refusal() {
 }
 
 #[tokio::test]
+async fn a_stream_that_has_waited_long_for_its_limits_is_refused_with_a_status() {
+    let server = Server::wide(4, |config| config.limits.longest_wait_ms = 11_000).await;
+    let (_, key) = limited(&server, json!({"concurrent_requests": 1})).await;
+    let held = server.app.keys.verify(&key).await.expect("a key");
+    let _held = server.app.limits.begin(&held, None).await.expect("room");
+    let body = with(ask("echo", "hi"), json!({"stream": true}));
+    let refused = chat(&server, &key, &body).await;
+    error_of(429, refused).await;
+}
+
+#[tokio::test]
 async fn the_tightest_of_all_limits_wins_and_binds_everybody_whose_it_is() {
     // Whose limit is tight, and whom else it refuses once it is used up: another key of the same
     // person, the same person in another project, a program in the project, one in another.
