@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use microllm::config::{Config, SecretUrl};
-use reqwest::Method;
+use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::harness::{Server, ask, eventually, with};
 use crate::redis::support::{Fault, Proxy, RedisServer};
@@ -64,6 +65,18 @@ async fn questions(server: &Server) -> u32 {
     count.expect("a count").parse().expect("a number")
 }
 
+type Sent = JoinHandle<reqwest::Result<Response>>;
+
+/// Two processes, and a question that the model of the first has, which says nothing yet.
+async fn leading(redis: &RedisServer) -> (Server, Server, Value, Sent) {
+    let one = Server::with(through(redis.url())).await;
+    let other = one.beside().await;
+    let body = sure("gate", "a b c");
+    let leading = tokio::spawn(one.chat(&body).send());
+    eventually("it is asked", async || asked(&one, "gate") == 1).await;
+    (one, other, body, leading)
+}
+
 #[tokio::test]
 async fn what_one_process_has_answered_another_need_not() {
     let redis = RedisServer::start();
@@ -109,16 +122,16 @@ async fn one_generation_is_enough_for_all_processes() {
 #[tokio::test]
 async fn who_waits_for_another_process_is_kept_awake() {
     let redis = RedisServer::start();
-    let one = Server::with(through(redis.url())).await;
-    let other = one.beside().await;
-    let body = sure("gate", "a b c");
-    let leading = tokio::spawn(one.chat(&body).send());
-    eventually("it is asked", async || asked(&one, "gate") == 1).await;
+    let (one, other, body, leading) = leading(&redis).await;
     let waiting = with(body, json!({"stream": true}));
     let waiting = other.chat(&waiting).send().await.expect("a head");
     assert_eq!(waiting.status(), 200);
     assert!(!leading.is_finished());
     assert!(!waiting.headers().contains_key("x-microllm-cache-status"));
+    // Of ten seconds, nearly all was waiting.
+    let cost = waiting.headers()["x-microllm-overhead-duration-ms"].to_str();
+    let cost: f64 = cost.expect("text").parse().expect("a number");
+    assert!(cost < 9_000.0, "{cost}");
     one.engine("gate").gate.add_permits(1);
     let told = waiting.text().await.expect("text");
     assert!(told.starts_with(": keep-alive\n\n"), "{told}");
@@ -259,11 +272,7 @@ async fn what_placeholders_stand_for_does_not_go_to_redis() {
 #[tokio::test]
 async fn whoever_waits_for_a_process_that_gives_up_asks_for_themselves() {
     let redis = RedisServer::start();
-    let one = Server::with(through(redis.url())).await;
-    let other = one.beside().await;
-    let body = sure("gate", "a b c");
-    let leading = tokio::spawn(one.chat(&body).send());
-    eventually("it is asked", async || asked(&one, "gate") == 1).await;
+    let (_one, other, body, leading) = leading(&redis).await;
     let waiting = tokio::spawn(other.chat(&body).send());
     eventually("it waits", async || looks(&redis) > 0).await;
     assert_eq!(asked(&other, "gate"), 0);
